@@ -47,7 +47,7 @@ def redis_url() -> Iterator[str]:
             yield url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def collected_static_files() -> None:
     """Production pages name static files by their hash, so they must have been collected."""
     manage("collectstatic", "--noinput", "--verbosity=0", DATABASE_URL="sqlite://:memory:")
@@ -59,9 +59,7 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> Databases:
 
 
 @pytest.fixture(scope="session")
-def server(
-    databases: Databases, tmp_path_factory: pytest.TempPathFactory, collected_static_files: None
-) -> Iterator[Server]:
+def server(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The server that tests share: with the demo, so a test makes its own workspace when it counts things."""
     server = Server(
         tmp_path_factory.mktemp("server") / "log", variables=GENEROUS | {"DATABASE_URL": databases.new(demo=True)}
@@ -72,9 +70,7 @@ def server(
 
 
 @pytest.fixture
-def start_server(
-    request: pytest.FixtureRequest, databases: Databases, tmp_path: Path, collected_static_files: None
-) -> Iterator[StartServer]:
+def start_server(request: pytest.FixtureRequest, databases: Databases, tmp_path: Path) -> Iterator[StartServer]:
     """Starts servers with environment variables of their own; all of them end with the test."""
     started: list[Server] = request.node.stash.setdefault(STARTED, [])
     numbers = itertools.count(1)

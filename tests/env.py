@@ -5,14 +5,13 @@ import os
 SECRET_KEY = "known-to-every-reader-of-the-tests-and-used-nowhere-else"
 
 # Production code paths, as far as they go without TLS.
-os.environ.update(
-    {
-        "DEBUG": "0",
-        "DEMO": "0",
-        "SECRET_KEY": SECRET_KEY,
-        "HTTPS": "0",
-        "ALLOWED_HOSTS": "127.0.0.1,localhost,testserver",
-        "DATABASE_URL": os.environ.get("TEST_POSTGRES_URL", "sqlite://:memory:"),
-        "REDIS_URL": "",
-    }
-)
+VARIABLES = {
+    "DEBUG": "0",
+    "DEMO": "0",
+    "SECRET_KEY": SECRET_KEY,
+    "HTTPS": "0",
+    "ALLOWED_HOSTS": "127.0.0.1,localhost,testserver",
+    "DATABASE_URL": os.environ.get("TEST_POSTGRES_URL", "sqlite://:memory:"),
+    "REDIS_URL": "",
+}
+os.environ.update(VARIABLES)
