@@ -49,7 +49,7 @@ def postgres() -> Iterator[str]:
             extra_groups=[] if owner else None,
         )
         port = free_port()
-        command = [programs / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", directory]
+        command = [str(programs / "postgres"), "-D", str(data), "-h", "127.0.0.1", "-p", str(port), "-k", directory]
         command += ["--fsync=off", "--synchronous_commit=off", "--full_page_writes=off", "--max_connections=200"]
         url = f"postgres://meshsite@127.0.0.1:{port}/postgres"
         # SIGINT: PostgreSQL's "fast" end, which does not wait for its clients.
@@ -71,7 +71,7 @@ def redis() -> Iterator[str]:
 
 @contextmanager
 def _process(
-    command: list[str | Path], log: Path, ready: Callable[[], bool], end: signal.Signals, user: str | None = None
+    command: list[str], log: Path, ready: Callable[[], bool], end: signal.Signals, user: str | None = None
 ) -> Iterator[None]:
     with log.open("wb") as output:
         process = subprocess.Popen(
