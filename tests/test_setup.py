@@ -101,6 +101,18 @@ def refused(directory: Path, **variables: object) -> str:
     return done.stdout
 
 
+def need(bare: Path, *programs: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [bare / "scripts" / "need", *programs],
+        env=newcomer(PATH=bare.parent / "bin", CI=""),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
 def program(directory: Path, name: str, script: str) -> None:
     path = directory / name
     path.unlink(missing_ok=True)
@@ -124,7 +136,7 @@ def bare(tmp_path: Path) -> Path:
         shutil.copy(ROOT / name, directory)
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name in ("sh", "make", "dirname", "find", "cmp", "cp", "rm"):
+    for name in ("sh", "make", "dirname", "find", "cmp", "cp", "rm", "ls", "sed", "tr"):
         (programs / name).symlink_to(shutil.which(name) or name)
     program(programs, "id", "echo 1000")
     return directory
@@ -184,6 +196,20 @@ def test_a_python_without_ensurepip_is_told_which_package_is_missing(bare: Path)
     python = 'case "$*" in --version) echo "Python 3.11.2";; *version_info*) exit 0;; *) exit 1;; esac'
     program(bare.parent / "bin", "python3", python)
     assert "sudo apt install python3-venv" in refused(bare, PATH=bare.parent / "bin")
+
+
+def test_programs_for_the_tests_are_named_with_the_line_that_gets_them(bare: Path) -> None:
+    done = need(bare, "node", "redis")
+    assert done.returncode != 0
+    assert "sudo apt install nodejs redis-server" in done.stdout
+
+
+def test_root_gets_programs_for_the_tests_through_apt(bare: Path) -> None:
+    programs = bare.parent / "bin"
+    program(programs, "id", "echo 0")
+    program(programs, "apt-get", f'case "$*" in *install*redis-server) cp {programs}/id {programs}/redis-server;; esac')
+    assert need(bare, "redis").returncode == 0
+    assert (programs / "redis-server").exists()
 
 
 def test_a_machine_without_a_network_is_told_so(copy: Path, tmp_path: Path) -> None:
