@@ -55,8 +55,9 @@ class Databases:
             self._create(f'"{name}"')
         manage("migrate", "--verbosity=0", DATABASE_URL=url)
         if demo:
-            # DEBUG: only there the demo's accounts get their known passwords.
-            manage("demo", DATABASE_URL=url, DEBUG="1")
+            manage("demo", DATABASE_URL=url, DEBUG=1)
+            # A demo's accounts may sign in only under DEBUG. Tests serve as production does, so these become ordinary.
+            manage("shell", "--verbosity=0", "--command=User.objects.update(demo=False)", DATABASE_URL=url)
         if not self._postgres_url:
             with closing(sqlite3.connect(_name(url))) as template:
                 template.execute("PRAGMA wal_checkpoint(TRUNCATE)")
