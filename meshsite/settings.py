@@ -1,0 +1,231 @@
+"""All settings. Defaults are safe for production; the environment changes them (contract, section 10).
+
+Nothing else reads the environment. Nonsense in it stops the start with a sentence that names the variable.
+"""
+
+from pathlib import Path
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy as _
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+
+
+def number(name: str, default: float, *, at_least: float = 0.0) -> float:
+    value = float(env.float(name, default))
+    if not at_least <= value < 10**9:
+        raise ImproperlyConfigured(f"{name} must be a number of at least {at_least:g}, not {value!r}.")
+    return value
+
+
+def count(name: str, default: int, *, at_least: int = 1) -> int:
+    value = int(env.int(name, default))
+    if not at_least <= value < 10**9:
+        raise ImproperlyConfigured(f"{name} must be a whole number of at least {at_least}, not {value!r}.")
+    return value
+
+
+DEBUG = env.bool("DEBUG", False)
+PORT = count("PORT", 8000)
+SECRET_KEY = env.str("SECRET_KEY", "for-development-only-and-known-to-everybody-0123456789" if DEBUG else "")
+if not SECRET_KEY:
+    raise ImproperlyConfigured(
+        "Set SECRET_KEY to a long random string, or DEBUG=1 on your own machine. "
+        'One is made by: python3 -c "import secrets; print(secrets.token_urlsafe(50))"'
+    )
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"] if DEBUG else [])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+INSTALLED_APPS = [
+    "daphne",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "channels",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "allauth",
+    "allauth.account",
+    "meshsite",
+    "presence",
+    "groups",
+    "realtime",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "meshsite.middleware.content_security_policy",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+]
+
+ROOT_URLCONF = "meshsite.urls"
+ASGI_APPLICATION = "meshsite.asgi.application"
+WSGI_APPLICATION = "meshsite.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# Data
+
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+database = env.db("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")
+if database["ENGINE"] == "django.db.backends.sqlite3":
+    # IMMEDIATE: a transaction takes the write lock at its start and waits for it. A deferred one that reads first
+    # fails at once with "database is locked" when another wrote in between, whatever the timeout.
+    # FULL: what was acknowledged survives a power cut too.
+    database["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,  # seconds that a writer waits for the one before it (busy_timeout)
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
+    }
+elif database["ENGINE"] == "django.db.backends.postgresql":
+    # Under ASGI each request runs in a thread of its own, so CONN_MAX_AGE would open a connection per request.
+    database.setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": 16, "timeout": 20}
+else:
+    raise ImproperlyConfigured("DATABASE_URL must begin with sqlite:// or postgres://.")
+DATABASES = {"default": database}
+
+REDIS_URL = env.str("REDIS_URL", "")
+if REDIS_URL:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+    CHANNEL_LAYERS = {
+        "default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}}
+    }
+else:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+
+# Accounts
+
+AUTH_USER_MODEL = "groups.User"
+AUTHENTICATION_BACKENDS = ["meshsite.accounts.Backend"]
+ACCOUNT_ADAPTER = "meshsite.accounts.Adapter"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "home"
+ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_USERNAME_MIN_LENGTH = 2
+ACCOUNT_SESSION_REMEMBER = True
+EMAIL_BACKEND = env.str(
+    "EMAIL_BACKEND",
+    "django.core.mail.backends.console.EmailBackend" if DEBUG else "django.core.mail.backends.smtp.EmailBackend",
+)
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+
+# --- HTTP -----------------------------------------------------------------------------------------------------------
+
+HTTPS = env.bool("HTTPS", not DEBUG)
+SECURE_SSL_REDIRECT = HTTPS
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_HSTS_SECONDS = 365 * 86_400 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+if env.bool("BEHIND_PROXY", False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static", ("clients", BASE_DIR / "clients" / "js")]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "meshsite.staticfiles.ModuleStorage"
+    },
+}
+
+REST_FRAMEWORK = {
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "meshsite.api.problem_response",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Meshsite",
+    "DESCRIPTION": "Team chat and realtime server. Every method is also a `call` on the socket `/ws/user/me`.",
+    "VERSION": "0.1.0",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+# Language and time
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", _("English")), ("ja", _("Japanese"))]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+USE_I18N = USE_TZ = True
+TIME_ZONE = "UTC"
+
+# Realtime: the numbers of the contract
+
+PING_SECONDS = number("PING_SECONDS", 25, at_least=0.05)
+PONG_SECONDS = number("PONG_SECONDS", 10, at_least=0.05)
+LEASE_SECONDS = number("LEASE_SECONDS", 90)
+SWEEP_SECONDS = number("SWEEP_SECONDS", 5, at_least=0.05)
+AWAY_SECONDS = number("AWAY_SECONDS", 300)
+STREAM_EVENTS = count("STREAM_EVENTS", 500)
+STREAM_SECONDS = number("STREAM_SECONDS", 600)
+POLL_SECONDS = number("POLL_SECONDS", 25)
+TYPING_PER_MINUTE = number("TYPING_PER_MINUTE", 60, at_least=0.1)
+TYPING_SECONDS = number("TYPING_SECONDS", 6)
+SEND_PER_MINUTE = number("SEND_PER_MINUTE", 60, at_least=0.1)
+SEND_BURST = count("SEND_BURST", 10)
+OUTBOX_FRAMES = count("OUTBOX_FRAMES", 1000)
+OUTBOX_BYTES = count("OUTBOX_BYTES", 1_048_576)
+SESSIONS_PER_USER = count("SESSIONS_PER_USER", 20)
+MESSAGE_CHARACTERS = count("MESSAGE_CHARACTERS", 4000)
+JSON_BYTES = count("JSON_BYTES", 1_048_576)
+TICKET_SECONDS = number("TICKET_SECONDS", 30)
+DATA_UPLOAD_MAX_MEMORY_SIZE = JSON_BYTES
+DEMO = env.bool("DEMO", False)
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    # Its own handlers would write each line twice; a refused request is the client's matter.
+    "loggers": {"django": {"handlers": []}, "django.request": {"level": "ERROR"}},
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", "INFO")},
+}
