@@ -1,0 +1,150 @@
+"""Exception -> stable code, and the close codes with what a client does on each. docs/protocol.md lists both."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+from django.core.exceptions import NON_FIELD_ERRORS, ObjectDoesNotExist, PermissionDenied, ValidationError
+from django.utils.translation import gettext as _
+from rest_framework.exceptions import APIException, ErrorDetail
+from rest_framework.exceptions import ValidationError as InvalidParams
+
+
+class Conflict(Exception):
+    """The call contradicts what is stored: 409. `code` says in which way."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+class NotAMember(PermissionDenied):
+    """The caller sees the channel but has to join it first: 403."""
+
+    code = "not_a_member"
+
+
+class RateLimited(Exception):
+    """Too many calls: 429. `retry_after` is in seconds."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__(retry_after)
+        self.retry_after = retry_after
+
+
+class UnknownMethod(Exception):
+    """No method of that name: 404."""
+
+
+class TooLarge(Exception):
+    """A body or frame above its limit, `limit` in bytes: 413."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+
+class Close(IntEnum):
+    """Come back after these up to 4408, with backoff; stay away after the rest."""
+
+    RESTART = 1012
+    OVERLOADED = 1013
+    NO_PONG = 4408
+    BAD_PROTOCOL = 4400
+    NOT_SIGNED_IN = 4401
+    FORBIDDEN = 4403
+    NOT_YOUR_STREAM = 4404
+    REPLACED = 4409
+
+
+class Refused(Exception):
+    """A session may not start or go on: an `error` frame with `code`, then the socket closes with `close`."""
+
+    def __init__(self, close: Close, code: str) -> None:
+        super().__init__(code)
+        self.close = close
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a client is told of an error, on every transport."""
+
+    status: int
+    code: str
+    title: str
+    detail: str = ""
+    errors: Mapping[str, list[str]] = field(default_factory=dict)
+    retry_after: float | None = None
+
+
+def problem_of(error: Exception) -> Problem | None:
+    """The answer to an expected error; None for one that nobody expected."""
+    match error:
+        case RateLimited():
+            wait = round(error.retry_after, 3)
+            return Problem(429, "rate_limited", _("Too many requests"), _("Wait a moment, then try again."), {}, wait)
+        case InvalidParams():
+            return _invalid(_flat(error.detail))
+        case ValidationError():
+            return _invalid(_by_field(error))
+        case ObjectDoesNotExist():
+            return Problem(404, "not_found", _("Not found"), _("It does not exist, or you may not see it."))
+        case NotAMember():
+            return Problem(403, error.code, _("Not a member"), str(error) or _("Join the channel first."))
+        case PermissionDenied():
+            return Problem(403, "forbidden", _("Not allowed"), str(error) or _("You may not do this."))
+        case Conflict():
+            return Problem(409, error.code, _("Conflict"), str(error))
+        case UnknownMethod():
+            return Problem(404, "unknown_method", _("Unknown method"), _("There is no method of this name."))
+        case TooLarge():
+            limit = _("The limit is %(limit)d bytes.") % {"limit": error.limit}
+            return Problem(413, "too_large", _("Too large"), limit)
+        case APIException():
+            return _problem_of_api(error)
+    return None
+
+
+def _invalid(errors: Mapping[str, list[str]]) -> Problem:
+    first = next((f"{name}: {told[0]}" for name, told in errors.items() if told), "")
+    return Problem(400, "invalid", _("Invalid input"), first, errors)
+
+
+def _by_field(error: ValidationError) -> dict[str, list[str]]:
+    if hasattr(error, "error_dict"):
+        return {("" if name == NON_FIELD_ERRORS else name): told for name, told in error.message_dict.items()}
+    return {"": error.messages}
+
+
+def _flat(detail: Any, path: str = "") -> dict[str, list[str]]:
+    """DRF's nested details as one level: {"user_ids.2": ["..."]}."""
+    if isinstance(detail, ErrorDetail):
+        return {path: [str(detail)]}
+    if isinstance(detail, list) and all(isinstance(item, ErrorDetail) for item in detail):
+        return {path: [str(item) for item in detail]}
+    told: dict[str, list[str]] = {}
+    for key, value in detail.items() if isinstance(detail, Mapping) else enumerate(detail):
+        name = "" if key == "non_field_errors" else str(key)
+        told.update(_flat(value, ".".join(part for part in (path, name) if part)))
+    return told
+
+
+_API_CODES = {
+    400: "bad_request",
+    401: "not_signed_in",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    406: "not_acceptable",
+    413: "too_large",
+    415: "unsupported_media_type",
+    429: "rate_limited",
+}
+
+
+def _problem_of_api(error: APIException) -> Problem:
+    code = _API_CODES.get(error.status_code, "error")
+    wait = getattr(error, "wait", None)
+    return Problem(error.status_code, code, str(error.default_detail), str(error.detail), {}, wait)

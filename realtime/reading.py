@@ -1,0 +1,124 @@
+"""Reading a stream for a session: what it missed, with the rights and the texts of this moment."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from django.conf import settings
+
+from realtime import clock, threads
+from realtime.backends import streams
+from realtime.errors import Close
+from realtime.hub import hub
+from realtime.session import Mode, Session
+from realtime.streams import Entry, Gap, Position
+
+Revise = Callable[[int, Sequence[tuple[int, Entry]]], list[tuple[int, bytes]]]
+REDACTED = b'"event":"redacted"}'
+BIGGEST_SEQ = 2**63 - 1
+
+_REVISERS: dict[str, Revise] = {}
+
+
+def revises(kind: str) -> Callable[[Revise], Revise]:
+    """Register what streams of a kind ("user" for user:7) let out when they are read later.
+
+    The function gets the reader's user id and (seq, entry) pairs and gives (seq, body) for each, the body REDACTED
+    where the reader may not see it any more.
+    """
+
+    def register(revise: Revise) -> Revise:
+        _REVISERS[kind] = revise
+        return revise
+
+    return register
+
+
+class Cursor(NamedTuple):
+    """Where a client says it stands, as it came over the wire."""
+
+    epoch: str | None
+    seq: str | None
+
+
+@dataclass(frozen=True)
+class CatchUp:
+    """What a session starts with. `top` is where live entries go on."""
+
+    mode: Mode
+    top: Position
+    reason: str | None = None
+    missed: tuple[int, int] | None = None
+    replay: list[tuple[int, bytes]] = field(default_factory=list)
+
+
+def catch_up(stream: str, user_id: int, cursor: Cursor) -> CatchUp:
+    """Everything after the cursor, or why it cannot be whole: never a part."""
+    top = streams().open(stream)
+    if cursor.seq is None:
+        return CatchUp("fresh", top)
+    seq = _parsed(cursor.seq)
+    if seq is None:
+        return CatchUp("resume_failed", top, "bad_cursor")
+    try:
+        entries = streams().read(stream, Position(cursor.epoch or "", seq))
+    except Gap as gap:
+        return CatchUp("resume_failed", gap.top, gap.reason, gap.missed)
+    replay = _revised(stream, user_id, entries)
+    at = replay[-1][0] if replay else seq
+    return CatchUp("resumed", Position(top.epoch, at), replay=replay)
+
+
+async def follow(session: Session, cursor: Cursor, *, resume_token: str) -> None:
+    """Start a session: from here on it has every event after its hello. Raises Refused when it may not start."""
+    # Added before the read: an entry published in between is held back, otherwise it would reach nobody.
+    hub.add(session, limit=settings.SESSIONS_PER_USER)
+    session.on_hole = _heal
+    started = await threads.run(catch_up, session.stream, session.user_id, cursor)
+    hello = {
+        "type": "hello",
+        "v": 1,
+        "session": session.id,
+        "user_id": session.user_id,
+        "epoch": started.top.epoch,
+        "seq": started.top.seq,
+        "mode": started.mode,
+        "reason": started.reason,
+        "missed": None if started.missed is None else {"from": started.missed[0], "to": started.missed[1]},
+        "replayed": len(started.replay),
+        "resume_token": resume_token,
+        "ping_seconds": settings.PING_SECONDS,
+        "lease_seconds": settings.LEASE_SECONDS,
+        "server_time": clock.stamp(clock.now()),
+    }
+    session.epoch = started.top.epoch
+    session.begin(hello, started.top, started.replay)
+
+
+def _heal(session: Session) -> None:
+    """Read what a session saw missing. It holds live entries back until then."""
+    threads.start(_read_hole(session), name=f"heal {session.stream} {session.id}")
+
+
+async def _read_hole(session: Session) -> None:
+    cursor = Cursor(session.epoch, str(session.seq))
+    found = await threads.run(catch_up, session.stream, session.user_id, cursor)
+    if found.mode == "resumed":
+        session.heal(found.top.seq, found.replay)
+    else:
+        # Its own cursor is no longer whole: it comes back and is told what it missed.
+        session.close(Close.RESTART, "hole")
+
+
+def _revised(stream: str, user_id: int, entries: Sequence[tuple[int, Entry]]) -> list[tuple[int, bytes]]:
+    if not entries:
+        return []
+    return _REVISERS[stream.partition(":")[0]](user_id, entries)
+
+
+def _parsed(seq: str) -> int | None:
+    """A non-negative integer in plain decimal digits, else None."""
+    if not (seq.isascii() and seq.isdigit() and len(seq) <= 19):
+        return None
+    value = int(seq)
+    return value if value <= BIGGEST_SEQ else None

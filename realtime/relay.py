@@ -1,0 +1,65 @@
+"""From the outbox to the streams: right after commit, and again by the sweep for what a crash or an outage left."""
+
+import logging
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+
+from realtime import clock
+from realtime.backends import streams
+from realtime.hub import hub
+from realtime.models import OutboxEvent
+from realtime.streams import Entry
+
+log = logging.getLogger(__name__)
+
+Resolve = Callable[..., Iterable[int]]
+RESOLVERS: dict[str, Resolve] = {}
+
+LEFT_BEHIND_SECONDS = 1.0
+"""A younger row is most likely on its way by the process that wrote it."""
+ROWS_AT_ONCE = 500
+
+
+def user_stream(user_id: int) -> str:
+    return f"user:{user_id}"
+
+
+def send(order: str, up_to: int) -> None:
+    """Append the pending events of one order up to a row, oldest first. Repeats change nothing.
+
+    Rows of an earlier commit go first although another worker wrote them: whoever is first sends both, so that no later
+    event of a channel ever gets a lower place. A process that does not serve streams leaves its rows to one that does.
+    """
+    if not (streams().shared or hub.running):
+        return
+    while True:
+        pending = OutboxEvent.objects.filter(order_key=order, pk__lte=up_to).order_by("pk")
+        rows = list(pending[:ROWS_AT_ONCE])
+        if not rows:
+            return
+        placed = streams().append([(_entry(row), _streams_of(row)) for row in rows])
+        hub.ring(placed)
+        OutboxEvent.objects.filter(pk__in=[row.pk for row in rows]).delete()
+        if len(rows) < ROWS_AT_ONCE:
+            return
+
+
+def send_left_behind() -> int:
+    """Send what is in the outbox for more than a moment. The number of orders that had something."""
+    old = OutboxEvent.objects.filter(created_at__lt=clock.now() - timedelta(seconds=LEFT_BEHIND_SECONDS))
+    newest: dict[str, int] = {}
+    for order, pk in old.order_by("pk").values_list("order_key", "pk"):
+        newest[order] = pk
+    for order, pk in newest.items():
+        log.info("relay: sending events of %s that were left behind", order)
+        send(order, pk)
+    return len(newest)
+
+
+def _entry(row: OutboxEvent) -> Entry:
+    return Entry(str(row.event_id), row.name, row.body.encode(), row.about)
+
+
+def _streams_of(row: OutboxEvent) -> Iterable[str]:
+    of = dict(row.audience)
+    return map(user_stream, RESOLVERS[of.pop("kind")](**of))

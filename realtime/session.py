@@ -1,0 +1,143 @@
+"""One client's reading of one stream: what it has, what waits for it, whether it is alive. Knows no transport.
+
+All methods run on the event loop and none awaits, so no two of them interleave.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Protocol
+
+import orjson
+from django.conf import settings
+
+from realtime import clock
+from realtime.errors import Close
+from realtime.streams import Entry, Position
+
+Mode = Literal["fresh", "resumed", "resume_failed"]
+
+
+class Transport(Protocol):
+    """What a session asks of the door that carries it."""
+
+    def wake(self) -> None:
+        """There are frames to take."""
+
+    def close(self, close: Close) -> None:
+        """Write what is in the outbox, as far as it goes at once, then close with this code."""
+
+
+class Session:
+    """Follows `stream` for `user_id`. Until `begin` all live entries are held back, so nothing falls in between."""
+
+    def __init__(self, *, id: str, user_id: int, stream: str, credential: str, transport: Transport) -> None:
+        self.id = id
+        self.user_id = user_id
+        self.stream = stream
+        self.credential = credential
+        self.epoch = ""
+        self.closed: Close | None = None
+        self.on_hole: Callable[[Session], None] | None = None
+        self._transport = transport
+        self._seq = 0
+        self._held: list[tuple[int, Entry]] | None = []
+        self._outbox: deque[bytes] = deque()
+        self._outbox_bytes = 0
+        self._heard_at = self._next_ping_at = clock.monotonic()
+        self._next_ping_at += settings.PING_SECONDS
+        self._pinged_at: float | None = None
+
+    @property
+    def seq(self) -> int:
+        """The last seq that went into the outbox."""
+        return self._seq
+
+    def begin(self, hello: dict[str, Any], at: Position, replay: Sequence[tuple[int, bytes]]) -> None:
+        """Say hello, replay what was missed up to `at`, let go what was held back, then live."""
+        self._push(orjson.dumps(hello))
+        self.heal(at.seq, replay)
+
+    def hold(self) -> None:
+        """Hold live entries back until `heal`."""
+        self._held = []
+
+    def heal(self, up_to: int, replay: Sequence[tuple[int, bytes]]) -> None:
+        for seq, body in replay:
+            self._push_event(seq, body)
+        self._seq = up_to
+        held, self._held = self._held or [], None
+        for seq, entry in held:
+            self.deliver(seq, entry)
+
+    def deliver(self, seq: int, entry: Entry) -> None:
+        """A live entry. One that it has is dropped; at a hole it holds back and asks for what is missing."""
+        if self._held is not None:
+            self._held.append((seq, entry))
+        elif seq == self._seq + 1:
+            self._seq = seq
+            self._push_event(seq, entry.body)
+        elif seq > self._seq and self.on_hole is not None:
+            self._held = [(seq, entry)]
+            self.on_hole(self)
+
+    def send(self, frame: dict[str, Any]) -> None:
+        """A frame without a seq: reply, error, ping, ephemeral."""
+        self._push(orjson.dumps(frame))
+
+    def take(self, most_bytes: int) -> bytes | None:
+        """Frames for the wire: one as an object, several as an array of at most about `most_bytes`. None when empty."""
+        if not self._outbox:
+            return None
+        taken = [self._outbox.popleft()]
+        size = len(taken[0])
+        while self._outbox and size + len(self._outbox[0]) <= most_bytes:
+            taken.append(self._outbox.popleft())
+            size += len(taken[-1])
+        self._outbox_bytes -= size
+        return taken[0] if len(taken) == 1 else b"[" + b",".join(taken) + b"]"
+
+    def heard(self) -> None:
+        """Any frame from the client shows that it lives."""
+        self._heard_at = clock.monotonic()
+
+    def beat(self) -> float:
+        """Ping when it is due; close when the last ping stayed without a sign of life. Seconds until the next call."""
+        now = clock.monotonic()
+        if self._pinged_at is not None:
+            answer_due_at = self._pinged_at + settings.PONG_SECONDS
+            if self._heard_at >= self._pinged_at:
+                self._pinged_at = None
+            elif now >= answer_due_at:
+                self.close(Close.NO_PONG, "no_pong")
+                return settings.PING_SECONDS
+            else:
+                return answer_due_at - now
+        if now >= self._next_ping_at:
+            self._pinged_at = now
+            self._next_ping_at = now + settings.PING_SECONDS
+            self.send({"type": "ping", "at": clock.stamp(clock.now())})
+            return min(settings.PONG_SECONDS, settings.PING_SECONDS)
+        return self._next_ping_at - now
+
+    def close(self, close: Close, code: str) -> None:
+        """End this session's use of its transport; what it told the client last is an `error` frame with `code`."""
+        if self.closed is None:
+            self.closed = close
+            if close is Close.OVERLOADED:
+                self._outbox.clear()
+            self._outbox.append(orjson.dumps({"type": "error", "code": code, "ref": None}))
+            self._transport.close(close)
+
+    def _push_event(self, seq: int, body: bytes) -> None:
+        self._push(b'{"type":"event","seq":%d,%b' % (seq, body))
+
+    def _push(self, frame: bytes) -> None:
+        if self.closed is not None:
+            return
+        self._outbox.append(frame)
+        self._outbox_bytes += len(frame)
+        if len(self._outbox) > settings.OUTBOX_FRAMES or self._outbox_bytes > settings.OUTBOX_BYTES:
+            # The client resumes with its cursor, so dropping what it did not read loses nothing.
+            self.close(Close.OVERLOADED, "too_slow")
+        else:
+            self._transport.wake()

@@ -1,0 +1,61 @@
+"""The interface of streams: ordered, bounded logs, one per user and one per mesh group.
+
+Guarantees, checked for every backend by one test file:
+* `append` gives each open stream in the list the next `seq`, in one atomic step for all of them; 1, 2, 3, no gap.
+* The same event id is appended once, however often and from wherever it is tried.
+* A stream keeps its newest STREAM_EVENTS entries for STREAM_SECONDS after it was last opened, then forgets all.
+* A stream that was forgotten comes back with another epoch, so that an old cursor cannot look valid.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, Protocol
+
+
+class Position(NamedTuple):
+    epoch: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One stored event, shared by all streams that hold it. `body` is the frame after its seq, encoded once."""
+
+    event_id: str
+    name: str
+    body: bytes
+    about: dict[str, int] = field(default_factory=dict)
+
+
+class Placed(NamedTuple):
+    """An entry and the seq it got in each stream that was open."""
+
+    entry: Entry
+    seqs: dict[str, int]
+
+
+GapReason = Literal["too_old", "unknown_epoch", "future_seq"]
+
+
+class Gap(Exception):
+    """What was asked for is not whole. `top` is where the stream stands, `missed` the range that is gone, if known."""
+
+    def __init__(self, reason: GapReason, top: Position, missed: tuple[int, int] | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.top = top
+        self.missed = missed
+
+
+class Streams(Protocol):
+    shared: bool
+    """Whether other processes see the same streams."""
+
+    def open(self, stream: str) -> Position:
+        """Make sure that the stream exists and lives STREAM_SECONDS from now; its top."""
+
+    def append(self, entries: Sequence[tuple[Entry, Iterable[str]]]) -> list[Placed]:
+        """Append each entry to the streams named beside it that are open. Entries seen before are left out."""
+
+    def read(self, stream: str, after: Position) -> list[tuple[int, Entry]]:
+        """Everything after the position, oldest first. Raises Gap when that is not whole."""

@@ -1,0 +1,93 @@
+"""Streams of one process. They end with it: the next process has other epochs."""
+
+import secrets
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Sequence
+from threading import Lock
+
+from realtime import clock
+from realtime.streams import Entry, Gap, Placed, Position
+
+REMEMBER_IDS_SECONDS = 60.0
+"""An event id comes again only while its outbox row lives, which is seconds; a minute is ample."""
+
+
+class _Stream:
+    __slots__ = ("entries", "epoch", "expires_at", "seq")
+
+    def __init__(self, events: int) -> None:
+        self.epoch = f"e_{secrets.token_urlsafe(9)}"
+        self.seq = 0
+        self.entries: deque[Entry] = deque(maxlen=events)
+        self.expires_at = 0.0
+
+
+class MemoryStreams:
+    shared = False
+
+    def __init__(self, *, events: int, seconds: float) -> None:
+        self._events = events
+        self._seconds = seconds
+        self._streams: dict[str, _Stream] = {}
+        self._seen: OrderedDict[str, float] = OrderedDict()
+        self._lock = Lock()
+        self._next_sweep_at = 0.0
+
+    def open(self, stream: str) -> Position:
+        with self._lock:
+            found = self._living(stream) or self._streams.setdefault(stream, _Stream(self._events))
+            found.expires_at = clock.monotonic() + self._seconds
+            return Position(found.epoch, found.seq)
+
+    def append(self, entries: Sequence[tuple[Entry, Iterable[str]]]) -> list[Placed]:
+        with self._lock:
+            self._sweep()
+            return [self._place(entry, names) for entry, names in entries if self._first_time(entry.event_id)]
+
+    def read(self, stream: str, after: Position) -> list[tuple[int, Entry]]:
+        with self._lock:
+            found = self._living(stream)
+            if found is None:
+                raise Gap("unknown_epoch", Position("", 0))
+            top = Position(found.epoch, found.seq)
+            if after.epoch != found.epoch:
+                raise Gap("unknown_epoch", top)
+            if after.seq > found.seq:
+                raise Gap("future_seq", top)
+            count = found.seq - after.seq
+            if count > len(found.entries):
+                raise Gap("too_old", top, (after.seq + 1, found.seq))
+            newest = list(found.entries)[len(found.entries) - count :]
+            return list(enumerate(newest, start=after.seq + 1))
+
+    def _living(self, name: str) -> _Stream | None:
+        found = self._streams.get(name)
+        if found is not None and found.expires_at <= clock.monotonic():
+            del self._streams[name]
+            return None
+        return found
+
+    def _place(self, entry: Entry, names: Iterable[str]) -> Placed:
+        seqs = {}
+        for name in names:
+            found = self._streams.get(name)
+            if found is not None and name not in seqs:
+                found.seq += 1
+                found.entries.append(entry)
+                seqs[name] = found.seq
+        return Placed(entry, seqs)
+
+    def _first_time(self, event_id: str) -> bool:
+        if event_id in self._seen:
+            return False
+        self._seen[event_id] = clock.monotonic() + REMEMBER_IDS_SECONDS
+        return True
+
+    def _sweep(self) -> None:
+        now = clock.monotonic()
+        while self._seen and next(iter(self._seen.values())) <= now:
+            self._seen.popitem(last=False)
+        if now >= self._next_sweep_at:
+            self._next_sweep_at = now + self._seconds / 10
+            for name in [name for name, found in self._streams.items() if found.expires_at <= now]:
+                del self._streams[name]
