@@ -1,0 +1,37 @@
+from typing import NamedTuple
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from groups.events import ReadUpdated
+from groups.models import Channel, ChannelMember, Message, ReadCursor, User
+from realtime.errors import NotAMember
+from realtime.publish import publish, users
+
+
+class Marked(NamedTuple):
+    channel_id: int
+    last_read_id: int
+    unread_count: int
+    mention_count: int
+
+
+def mark_read(*, reader: User, channel_id: int, last_read_id: int) -> Marked:
+    """Move the reader's cursor forward; a lower id leaves it where it is and tells nobody."""
+    with transaction.atomic():
+        cursor = ReadCursor.objects.select_for_update().filter(user=reader, channel=channel_id).first()
+        if cursor is None or not ChannelMember.objects.filter(user=reader, channel=channel_id).exists():
+            Channel.objects.visible_to(reader).get(pk=channel_id)
+            raise NotAMember
+        if last_read_id and not Message.objects.filter(channel=channel_id, pk=last_read_id).exists():
+            raise ValidationError({"last_read_id": _("There is no such message in this channel.")})
+        moved = last_read_id > cursor.last_read_id
+        if moved:
+            cursor.last_read_id = last_read_id
+            cursor.save(update_fields=["last_read_id"])
+        unread = Message.objects.unread_by(reader).filter(channel=channel_id, pk__gt=cursor.last_read_id).count()
+        marked = Marked(channel_id, cursor.last_read_id, unread, 0)
+        if moved:
+            publish(ReadUpdated(*marked), to=users([reader.pk]), order=f"cursor:{cursor.pk}")
+    return marked

@@ -1,0 +1,5 @@
+"""What clients call: parse, call one action or QuerySet, shape the answer."""
+
+from groups.api import channels, cursors, messages, users, workspaces
+
+__all__ = ["channels", "cursors", "messages", "users", "workspaces"]

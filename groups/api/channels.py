@@ -1,0 +1,188 @@
+from collections import defaultdict
+from typing import Any, TypedDict
+
+from django.utils.translation import gettext as _
+from rest_framework import serializers
+
+from groups.actions.channels import create_channel, join_channel, leave_channel, open_direct_channel
+from groups.api.callers import user_of
+from groups.api.fields import Text, cursor_field, id_field, limit_field
+from groups.models import Channel, ChannelMember, User, Workspace
+from groups.models.channel import Kind
+from groups.models.sidebar import with_state_of
+from groups.payloads import MemberPayload, OwnChannelPayload, own_channel_payload, user_payload
+from realtime import clock
+from realtime.commands import Caller, Params, method
+from realtime.errors import NotAMember
+
+
+class ChannelAnswer(TypedDict):
+    channel: OwnChannelPayload
+
+
+class ChannelsAnswer(TypedDict):
+    channels: list[OwnChannelPayload]
+
+
+class BrowsedPayload(TypedDict):
+    id: int
+    name: str
+    topic: str
+    member_count: int
+    joined: bool
+
+
+class BrowseAnswer(TypedDict):
+    channels: list[BrowsedPayload]
+    has_more: bool
+    next_after_id: int
+
+
+class LeftAnswer(TypedDict):
+    channel_id: int
+
+
+class MembersAnswer(TypedDict):
+    members: list[MemberPayload]
+    has_more: bool
+    next_after_id: int
+
+
+def readable_channel(caller: Caller, channel_id: int) -> Channel:
+    """A channel whose messages the caller may read. DoesNotExist when they may not know of it, else NotAMember."""
+    user = user_of(caller)
+    channel = Channel.objects.open_to(user).filter(pk=channel_id).first()
+    if channel is None:
+        Channel.objects.visible_to(user).get(pk=channel_id)
+        raise NotAMember
+    return channel
+
+
+def own_channels(user: User, **of: Any) -> list[OwnChannelPayload]:
+    """The user's channels with everything their sidebar shows."""
+    rows = list(with_state_of(user, Channel.objects.open_to(user).filter(**of)).order_by("workspace", "name", "pk"))
+    members: defaultdict[int, list[User]] = defaultdict(list)
+    direct = [row.pk for row in rows if row.kind == Kind.DIRECT]
+    for member in ChannelMember.objects.filter(channel__in=direct).select_related("user").order_by("user"):
+        members[member.channel_id].append(member.user)
+    return [own_channel_payload(row, members[row.pk]) for row in rows]
+
+
+class ChannelCreateParams(Params):
+    workspace_id = id_field()
+    kind = serializers.ChoiceField(choices=Kind.choices)
+    name = Text(max_length=80, required=False, allow_blank=True, default="")
+    topic = Text(max_length=250, required=False, allow_blank=True, default="")
+    peer_ids = serializers.ListField(child=id_field(), required=False, max_length=8)
+
+    def validate(self, values: dict[str, Any]) -> dict[str, Any]:
+        direct = values["kind"] == Kind.DIRECT
+        if direct != ("peer_ids" in values) or (direct and (values["name"] or values["topic"])):
+            raise serializers.ValidationError(_("A direct channel has peer_ids; the others have a name and a topic."))
+        return values
+
+
+@method("channel.create", params=ChannelCreateParams, answer=ChannelAnswer, scope="write")
+def create(caller: Caller, params: dict[str, Any]) -> ChannelAnswer:
+    """Make a channel. A direct one exists once per set of members: asking again gives the same."""
+    user, workspace_id = user_of(caller), params["workspace_id"]
+    if params["kind"] == Kind.DIRECT:
+        channel = open_direct_channel(creator=user, workspace_id=workspace_id, other_ids=params["peer_ids"])
+    else:
+        channel = create_channel(
+            creator=user,
+            workspace_id=workspace_id,
+            kind=params["kind"],
+            name=params["name"],
+            topic=params["topic"],
+        )
+    return _channel(user, channel)
+
+
+class WorkspaceFilterParams(Params):
+    workspace_id = id_field(required=False)
+
+
+@method("channel.list", params=WorkspaceFilterParams, answer=ChannelsAnswer, scope="read")
+def list_channels(caller: Caller, params: dict[str, Any]) -> ChannelsAnswer:
+    """The channels that I am a member of, with my unread counts."""
+    user = user_of(caller)
+    if "workspace_id" in params:
+        Workspace.objects.open_to(user).get(pk=params["workspace_id"])
+    return {"channels": own_channels(user, **params)}
+
+
+class ChannelBrowseParams(Params):
+    workspace_id = id_field()
+    after_id = cursor_field(default=0)
+    limit = limit_field(default=200)
+
+
+@method("channel.browse", params=ChannelBrowseParams, answer=BrowseAnswer, scope="read")
+def browse(caller: Caller, params: dict[str, Any]) -> BrowseAnswer:
+    """The public channels of a workspace, mine and those that I may join."""
+    user = user_of(caller)
+    workspace = Workspace.objects.open_to(user).get(pk=params["workspace_id"])
+    found = Channel.objects.browsable_by(user).filter(workspace=workspace, pk__gt=params["after_id"])
+    rows = list(with_state_of(user, found).order_by("pk")[: params["limit"] + 1])
+    page = rows[: params["limit"]]
+    return {
+        "channels": [
+            {
+                "id": row.pk,
+                "name": row.name,
+                "topic": row.topic,
+                "member_count": row.member_count,
+                "joined": row.my_role is not None,
+            }
+            for row in page
+        ],
+        "has_more": len(rows) > len(page),
+        "next_after_id": page[-1].pk if page else params["after_id"],
+    }
+
+
+class ChannelParams(Params):
+    channel_id = id_field()
+
+
+@method("channel.join", params=ChannelParams, answer=ChannelAnswer, scope="write")
+def join(caller: Caller, params: dict[str, Any]) -> ChannelAnswer:
+    """Join a public channel."""
+    user = user_of(caller)
+    return _channel(user, join_channel(user=user, **params))
+
+
+@method("channel.leave", params=ChannelParams, answer=LeftAnswer, scope="write")
+def leave(caller: Caller, params: dict[str, Any]) -> LeftAnswer:
+    """Leave a channel. Its messages stay; I hear nothing of it any more."""
+    return {"channel_id": leave_channel(user=user_of(caller), **params).pk}
+
+
+class ChannelMembersParams(ChannelParams):
+    after_id = cursor_field(default=0)
+    limit = limit_field(default=100)
+
+
+@method("channel.members", params=ChannelMembersParams, answer=MembersAnswer, scope="read")
+def members(caller: Caller, params: dict[str, Any]) -> MembersAnswer:
+    """The members of a channel, by user id, from `after_id` on."""
+    channel = readable_channel(caller, params["channel_id"])
+    return members_page(channel.members, params["after_id"], params["limit"])
+
+
+def members_page(members: Any, after_id: int, limit: int) -> MembersAnswer:
+    """A page of the members of a channel or a workspace."""
+    rows = list(members.filter(user__gt=after_id).select_related("user").order_by("user")[: limit + 1])
+    page = rows[:limit]
+    return {
+        "members": [
+            {"user": user_payload(row.user), "role": row.role, "joined_at": clock.stamp(row.joined_at)} for row in page
+        ],
+        "has_more": len(rows) > limit,
+        "next_after_id": page[-1].user_id if page else after_id,
+    }
+
+
+def _channel(user: User, channel: Channel) -> ChannelAnswer:
+    return {"channel": own_channels(user, pk=channel.pk)[0]}

@@ -1,0 +1,30 @@
+from typing import Any, TypedDict
+
+from groups.actions.cursors import mark_read
+from groups.api.callers import user_of
+from groups.api.fields import cursor_field, id_field
+from realtime.commands import Caller, Params, method
+
+
+class MarkedAnswer(TypedDict):
+    channel_id: int
+    last_read_id: int
+    unread_count: int
+    mention_count: int
+
+
+class MarkParams(Params):
+    channel_id = id_field()
+    last_read_id = cursor_field()
+
+
+@method("read.mark", params=MarkParams, answer=MarkedAnswer, scope="write")
+def mark(caller: Caller, params: dict[str, Any]) -> MarkedAnswer:
+    """Move my read cursor forward. The answer holds where it stands, which is never lower than before."""
+    marked = mark_read(reader=user_of(caller), **params)
+    return {
+        "channel_id": marked.channel_id,
+        "last_read_id": marked.last_read_id,
+        "unread_count": marked.unread_count,
+        "mention_count": marked.mention_count,
+    }

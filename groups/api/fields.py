@@ -1,0 +1,44 @@
+"""Fields that take exactly their type. DRF's own would make "5" of 5 and "True" of true."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+BIGGEST_ID = 2**63 - 1
+
+
+class Whole(serializers.IntegerField):
+    """A whole number; as text only in a query string, where everything is text."""
+
+    def to_internal_value(self, data: Any) -> int:
+        text = isinstance(data, str) and self.context.get("query", False)
+        if not text and (isinstance(data, bool) or not isinstance(data, int)):
+            self.fail("invalid")
+        value: int = super().to_internal_value(data)
+        return value
+
+
+def id_field(**options: Any) -> Whole:
+    return Whole(min_value=1, max_value=BIGGEST_ID, **options)
+
+
+def cursor_field(**options: Any) -> Whole:
+    """An id to read from; 0 is the beginning."""
+    return Whole(min_value=0, max_value=BIGGEST_ID, **options)
+
+
+def limit_field(*, most: int = 200, default: int = 50) -> Whole:
+    return Whole(min_value=1, max_value=most, default=default)
+
+
+class Text(serializers.CharField):
+    """A string, kept as it was written. NUL and lone surrogates are refused: they cannot be stored."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(trim_whitespace=False, **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        value: str = super().to_internal_value(data)
+        return value

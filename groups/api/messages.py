@@ -1,0 +1,116 @@
+from typing import Any, TypedDict
+
+from django.conf import settings
+from rest_framework import serializers
+
+from groups.actions.messages import delete_message, edit_message, send_message
+from groups.api.callers import user_of
+from groups.api.channels import readable_channel
+from groups.api.fields import Text, cursor_field, id_field, limit_field
+from groups.models import Message
+from groups.payloads import MessagePayload, message_payload
+from realtime.commands import Caller, Params, method
+
+
+class MessageAnswer(TypedDict):
+    message: MessagePayload
+
+
+class SentAnswer(MessageAnswer):
+    duplicate: bool
+
+
+class MessagesAnswer(TypedDict):
+    messages: list[MessagePayload]
+    has_more: bool
+    next_since_id: int
+
+
+class DeletedAnswer(TypedDict):
+    message_id: int
+    channel_id: int
+
+
+class MessageSendParams(Params):
+    channel_id = id_field()
+    body = Text(max_length=4 * settings.MESSAGE_CHARACTERS)
+    client_msg_id = Text(max_length=64, required=False, allow_null=True)
+    thread_root_id = id_field(required=False, allow_null=True)
+
+
+@method("message.send", params=MessageSendParams, answer=SentAnswer, scope="write")
+def send(caller: Caller, params: dict[str, Any]) -> SentAnswer:
+    """Send a message. Repeated with the same `client_msg_id` it gives the first message, `duplicate: true`."""
+    sent = send_message(author=user_of(caller), **params)
+    return {"message": message_payload(sent.message), "duplicate": sent.duplicate}
+
+
+class MessageListParams(Params):
+    channel_id = id_field()
+    since_id = cursor_field(required=False)
+    before_id = id_field(required=False)
+    around_id = id_field(required=False)
+    limit = limit_field()
+
+    def validate(self, values: dict[str, Any]) -> dict[str, Any]:
+        if len(values.keys() & {"since_id", "before_id", "around_id"}) > 1:
+            raise serializers.ValidationError("Give one of since_id, before_id and around_id.")
+        return values
+
+
+@method("message.list", params=MessageListParams, answer=MessagesAnswer, scope="read")
+def list_messages(caller: Caller, params: dict[str, Any]) -> MessagesAnswer:
+    """History of a channel, ascending.
+
+    With `since_id` what comes after it, so that a program that stores `next_since_id` misses nothing; with `before_id`
+    what comes before; with `around_id` both sides; with none of them the newest. Deleted messages are left out.
+    """
+    channel = readable_channel(caller, params["channel_id"])
+    rows = Message.objects.with_author().filter(channel=channel)
+    limit = params["limit"]
+    if (since_id := params.get("since_id")) is not None:
+        page, has_more, next_since_id = rows.since(since_id, limit)
+        return _messages(page, has_more, next_since_id)
+    if (around_id := params.get("around_id")) is not None:
+        before, more_before = rows.before(around_id, limit // 2)
+        after, more_after, next_since_id = rows.since(around_id - 1, limit - limit // 2)
+        return _messages([*before, *after], more_before or more_after, next_since_id)
+    page, has_more = rows.before(params.get("before_id"), limit)
+    return _messages(page, has_more, page[-1].pk if page else 0)
+
+
+class MessageUpdateParams(Params):
+    message_id = id_field()
+    body = Text(max_length=4 * settings.MESSAGE_CHARACTERS)
+
+
+@method("message.update", params=MessageUpdateParams, answer=MessageAnswer, scope="write")
+def update(caller: Caller, params: dict[str, Any]) -> MessageAnswer:
+    """Replace the text of one's own message. The earlier text is kept."""
+    return {"message": message_payload(edit_message(editor=user_of(caller), **params))}
+
+
+class MessageParams(Params):
+    message_id = id_field()
+
+
+@method("message.delete", params=MessageParams, answer=DeletedAnswer, scope="write")
+def delete(caller: Caller, params: dict[str, Any]) -> DeletedAnswer:
+    """Erase a message. Its author, the channel's admins and the workspace's moderators may."""
+    message = delete_message(deleter=user_of(caller), **params)
+    return {"message_id": message.pk, "channel_id": message.channel_id}
+
+
+@method("message.get", params=MessageParams, answer=MessageAnswer, scope="read")
+def get(caller: Caller, params: dict[str, Any]) -> MessageAnswer:
+    """One message. Of a deleted one the tombstone, without its text."""
+    messages = Message.objects.with_author().open_to(user_of(caller))
+    return {"message": message_payload(messages.get(pk=params["message_id"]))}
+
+
+def _messages(page: list[Message], has_more: bool, next_since_id: int) -> MessagesAnswer:
+    return {
+        "messages": [message_payload(message) for message in page],
+        "has_more": has_more,
+        "next_since_id": next_since_id,
+    }

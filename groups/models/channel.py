@@ -1,0 +1,116 @@
+from typing import Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Lower
+from django.utils.translation import gettext_lazy as _
+
+from groups.models.user import User
+from groups.models.workspace import Role, Workspace
+
+
+class Kind(models.TextChoices):
+    PUBLIC = "public", _("public")
+    PRIVATE = "private", _("private")
+    DIRECT = "direct", _("direct")
+
+
+class ChannelRole(models.TextChoices):
+    ADMIN = "admin", _("admin")
+    MEMBER = "member", _("member")
+
+
+class ChannelQuerySet(models.QuerySet["Channel"]):
+    def open_to(self, user: User) -> Self:
+        """The channels that a user is a member of: they may read and write there."""
+        return self.filter(members__user=user)
+
+    def browsable_by(self, user: User) -> Self:
+        """Public channels of the user's workspaces; guests see only what they are put in."""
+        workspaces = Workspace.objects.filter(
+            members__in=user.workspace_memberships.exclude(role=Role.GUEST),
+        )
+        return self.filter(kind=Kind.PUBLIC, archived_at=None, workspace__in=workspaces)
+
+    def visible_to(self, user: User) -> Self:
+        """Channels of which a user may know that they exist."""
+        return self.filter(
+            Q(pk__in=self.model.objects.open_to(user).values("pk"))
+            | Q(pk__in=self.model.objects.browsable_by(user).values("pk"))
+        )
+
+
+class Channel(models.Model):
+    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="channels")
+    kind = models.CharField(_("kind"), max_length=8, choices=Kind)
+    name = models.CharField(_("name"), max_length=80, blank=True)
+    topic = models.CharField(_("topic"), max_length=250, blank=True)
+    direct_key = models.CharField(max_length=200, blank=True, editable=False)
+    """The sorted ids of a direct channel's members, "3,7": one channel per member set."""
+    archived_at = models.DateTimeField(null=True, blank=True, editable=False)
+    rev = models.PositiveBigIntegerField(default=0, editable=False)
+    """Rises with each change of the channel, its messages and its members, under the lock of this row."""
+    members_rev = models.PositiveBigIntegerField(default=0, editable=False)
+    """The rev of the last change of the members."""
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", editable=False)
+    created_at = models.DateTimeField(editable=False)
+
+    objects = ChannelQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("channel")
+        verbose_name_plural = _("channels")
+        constraints = [
+            models.UniqueConstraint(
+                "workspace", Lower("name"), condition=~Q(kind="direct"), name="one_channel_per_name_in_any_case"
+            ),
+            models.UniqueConstraint(
+                fields=["workspace", "direct_key"], condition=Q(kind="direct"), name="one_direct_channel_per_members"
+            ),
+            models.CheckConstraint(condition=Q(kind__in=Kind.values), name="a_channel_kind_is_known"),
+            models.CheckConstraint(
+                condition=(Q(kind="direct", name="") & ~Q(direct_key=""))
+                | (~Q(kind="direct") & ~Q(name="") & Q(direct_key="")),
+                name="a_direct_channel_has_members_for_a_name",
+            ),
+            models.CheckConstraint(condition=Q(members_rev__lte=F("rev")), name="members_rev_is_a_rev"),
+        ]
+
+    def __str__(self) -> str:
+        return f"#{self.name}" if self.name else f"direct {self.direct_key}"
+
+    @property
+    def order(self) -> str:
+        """The order of events that are written under this row's lock."""
+        return f"channel:{self.pk}"
+
+    def next_rev(self) -> int:
+        """Count a change. The caller holds the lock and saves `rev`."""
+        self.rev += 1
+        return self.rev
+
+    def next_members_rev(self) -> int:
+        """Count a change of the members. The caller holds the lock and saves `rev` and `members_rev`."""
+        self.members_rev = self.next_rev()
+        return self.members_rev
+
+
+class ChannelMember(models.Model):
+    channel = models.ForeignKey(Channel, models.CASCADE, related_name="members")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="channel_memberships")
+    role = models.CharField(_("role"), max_length=8, choices=ChannelRole, default=ChannelRole.MEMBER)
+    joined_rev = models.PositiveBigIntegerField()
+    """The channel's rev when they joined: they are told of what came after it."""
+    joined_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("channel member")
+        verbose_name_plural = _("channel members")
+        constraints = [
+            models.UniqueConstraint(fields=["channel", "user"], name="one_membership_per_channel_and_user"),
+            models.CheckConstraint(condition=Q(role__in=ChannelRole.values), name="a_channel_role_is_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.channel}"
