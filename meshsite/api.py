@@ -1,0 +1,195 @@
+"""DRF's part, shared by every method: credentials, strict JSON, problem+json, one view per method."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import URLPattern, path
+from django.utils.translation import gettext as _
+from django.views.defaults import server_error
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.plumbing import resolve_type_hint
+from drf_spectacular.utils import extend_schema
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication, get_authorization_header
+from rest_framework.exceptions import AuthenticationFailed, ParseError
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView, set_rollback
+
+from groups.models import User
+from meshsite.credentials import caller_of_session, caller_of_token
+from realtime import commands
+from realtime.commands import Caller, Method
+from realtime.errors import Problem, TooLarge, UnknownMethod, problem_of
+
+log = logging.getLogger(__name__)
+
+PROBLEM_TYPE = "application/problem+json"
+
+
+class BearerAuthentication(BaseAuthentication):
+    """`Authorization: Bearer <token>`. It stands first, so that a call without credentials is 401 and not 403."""
+
+    def authenticate(self, request: Request) -> tuple[User, Caller] | None:
+        kind, _space, secret = get_authorization_header(request).decode("latin-1").partition(" ")
+        if kind.lower() != "bearer":
+            return None
+        caller = caller_of_token(secret.strip())
+        if caller is None:
+            raise AuthenticationFailed(_("This token is unknown, expired or revoked."))
+        assert isinstance(caller.user, User)
+        return caller.user, caller
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Bearer"
+
+
+class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call] # drf-spectacular is untyped here
+    target_class = BearerAuthentication
+    name = "bearer"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer"}
+
+
+class StrictJSONParser(BaseParser):
+    """JSON of at most JSON_BYTES. Refuses broken UTF-8, lone surrogates, NaN and nesting without end."""
+
+    media_type = "application/json"
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
+        raw = stream.read(settings.JSON_BYTES + 1)
+        if len(raw) > settings.JSON_BYTES:
+            raise TooLarge(settings.JSON_BYTES)
+        if not raw.strip():
+            return {}
+        try:
+            return orjson.loads(raw)
+        except orjson.JSONDecodeError as error:
+            raise ParseError(_("This is not JSON: %s") % error) from None
+
+
+class JSONRenderer(BaseRenderer):
+    media_type = "application/json"
+    format = "json"
+    charset = None
+
+    def render(
+        self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
+    ) -> bytes:
+        return orjson.dumps(data)
+
+
+def problem_json(problem: Problem) -> dict[str, Any]:
+    """RFC 9457, with our `code`, `errors` and `retry_after`."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+        "code": problem.code,
+    }
+    if problem.errors:
+        body["errors"] = problem.errors
+    if problem.retry_after is not None:
+        body["retry_after"] = problem.retry_after
+    return body
+
+
+def problem_response(error: Exception, context: Mapping[str, Any]) -> Response | None:
+    """DRF's exception handler."""
+    problem = problem_of(error)
+    if problem is None:
+        return None
+    set_rollback()
+    headers = {}
+    if problem.retry_after is not None:
+        headers["Retry-After"] = str(max(1, round(problem.retry_after)))
+    if challenge := getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = challenge
+    return Response(problem_json(problem), status=problem.status, headers=headers, content_type=PROBLEM_TYPE)
+
+
+def unknown_method(request: HttpRequest, name: str) -> JsonResponse:
+    problem = problem_of(UnknownMethod(name))
+    assert problem is not None
+    return JsonResponse(problem_json(problem), status=problem.status, content_type=PROBLEM_TYPE)
+
+
+def internal_error(request: HttpRequest) -> HttpResponse:
+    """What is told of a bug: to programs a problem, to people a page; never a traceback or a query."""
+    if not request.path.startswith("/api/"):
+        return server_error(request)
+    problem = Problem(500, "internal_error", _("Internal error"), _("The error was logged. Try again later."))
+    return JsonResponse(problem_json(problem), status=problem.status, content_type=PROBLEM_TYPE)
+
+
+def urls_of(methods: Mapping[str, Method]) -> list[URLPattern]:
+    """`/api/<noun>.<verb>` for every method."""
+    return [path(method.name, _view_of(method)) for method in methods.values()]
+
+
+def _view_of(method: Method) -> Any:
+    schema: dict[str, Any] = {
+        "operation_id": method.name,
+        "summary": method.summary.partition("\n")[0],
+        "description": method.summary,
+        "tags": [method.name.partition(".")[0]],
+        "responses": {
+            200: resolve_type_hint(method.answer),  # type: ignore[no-untyped-call]
+            ("4XX", PROBLEM_TYPE): _PROBLEM_SCHEMA,
+        },
+    }
+
+    class View(APIView):
+        authentication_classes = (BearerAuthentication, SessionAuthentication)
+        parser_classes = (StrictJSONParser,)
+        renderer_classes = (JSONRenderer,)
+
+        @extend_schema(**schema, request=method.params)
+        def post(self, request: Request) -> Response:
+            return self._answer(request, request.data, query=False)
+
+        def _answer(self, request: Request, params: Any, *, query: bool) -> Response:
+            return Response(commands.call(_caller_of(request), method.name, params, query=query))
+
+    if not method.reads:
+        return View.as_view()
+
+    schema["operation_id"] = f"{method.name}.get"
+    parameters = [method.params] if method.params().fields else []
+
+    class ReadView(View):
+        @extend_schema(**schema, parameters=parameters)
+        def get(self, request: Request) -> Response:
+            return self._answer(request, request.query_params.dict(), query=True)
+
+    return ReadView.as_view()
+
+
+def _caller_of(request: Request) -> Caller:
+    if isinstance(request.auth, Caller):
+        return request.auth
+    assert isinstance(request.user, User)
+    return caller_of_session(request.user, request.session.session_key or "")
+
+
+_PROBLEM_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string"},
+        "errors": {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}},
+        "retry_after": {"type": "number"},
+    },
+    "required": ["type", "title", "status", "code"],
+}

@@ -1,0 +1,23 @@
+"""The ASGI application: pages and API through Django, sockets through Channels."""
+
+import os
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "meshsite.settings")
+
+from django.core.asgi import get_asgi_application
+
+_http: Any = get_asgi_application()
+
+from meshsite.lifespan import lifespan  # noqa: E402 - needs the apps that the line above loads
+from meshsite.routing import websocket  # noqa: E402
+
+_websocket: Any = websocket
+
+
+async def application(scope: Any, receive: Any, send: Any) -> None:
+    if scope["type"] == "lifespan":
+        await lifespan.serve(receive, send)
+        return
+    lifespan.ensure_started()
+    await (_websocket if scope["type"] == "websocket" else _http)(scope, receive, send)

@@ -1,0 +1,89 @@
+"""Who is it? The same answer on HTTP, on the socket and on the long-poll: a session cookie, a token or a ticket."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from http.cookies import CookieError, SimpleCookie
+from importlib import import_module
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.http import HttpRequest
+
+from groups.models import ApiToken, User
+from realtime import clock, tickets
+from realtime.commands import ALL_SCOPES, Caller
+from realtime.errors import Close, Refused
+
+USED_AGAIN_AFTER = timedelta(minutes=1)
+"""`last_used_at` is not written at every call of a busy program."""
+
+_sessions = import_module(settings.SESSION_ENGINE)
+
+
+def caller_of_session(user: User, session_key: str) -> Caller:
+    return Caller(user, ALL_SCOPES, f"session:{session_key}")
+
+
+def caller_of_token(secret: str) -> Caller | None:
+    """The caller of a usable token, else None."""
+    token = ApiToken.objects.usable().for_token(secret).select_related("owner").first()
+    if token is None or not token.owner.may_sign_in:
+        return None
+    now = clock.now()
+    if token.last_used_at is None or now - token.last_used_at > USED_AGAIN_AFTER:
+        ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
+    return Caller(token.owner, frozenset(token.scopes), f"token:{token.pk}")
+
+
+def issue_ticket(caller: Caller) -> str:
+    claims = {"user": caller.user.pk, "scopes": sorted(caller.scopes), "credential": caller.credential}
+    return tickets.issue(claims)
+
+
+def authenticate(scope: Mapping[str, Any]) -> Caller:
+    """The caller of an ASGI scope. Raises Refused: 4401 without valid credentials, 4403 for a foreign Origin."""
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    ticket = parse_qs(scope["query_string"].decode("latin-1")).get("ticket")
+    kind, _, secret = headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer":
+        caller = caller_of_token(secret.strip())
+    elif ticket is not None:
+        caller = _caller_of_ticket(ticket[0])
+    else:
+        caller = _caller_of_cookie(headers.get("cookie", ""))
+        if caller is not None and not _origin_allowed(headers):
+            raise Refused(Close.FORBIDDEN, "origin_not_allowed")
+    if caller is None:
+        raise Refused(Close.NOT_SIGNED_IN, "not_signed_in")
+    return caller
+
+
+def _caller_of_ticket(ticket: str) -> Caller | None:
+    claims = tickets.take(ticket)
+    user = User.objects.filter(pk=claims["user"]).first() if claims else None
+    if claims is None or user is None or not user.may_sign_in:
+        return None
+    return Caller(user, frozenset(claims["scopes"]), claims["credential"])
+
+
+def _caller_of_cookie(header: str) -> Caller | None:
+    try:
+        morsel = SimpleCookie(header).get(settings.SESSION_COOKIE_NAME)
+    except CookieError:
+        return None
+    if morsel is None:
+        return None
+    request = HttpRequest()
+    request.session = _sessions.SessionStore(morsel.value)
+    user = get_user(request)
+    return caller_of_session(user, morsel.value) if isinstance(user, User) else None
+
+
+def _origin_allowed(headers: Mapping[str, str]) -> bool:
+    """The page's own origin or a trusted one. Browsers send Origin with every WebSocket: none means a program."""
+    origin = headers.get("origin")
+    if origin is None:
+        return True
+    return urlsplit(origin).netloc == headers.get("host") or origin in settings.CSRF_TRUSTED_ORIGINS

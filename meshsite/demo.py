@@ -1,0 +1,53 @@
+"""The demo: four people in one workspace who have talked a little. Its accounts work only while DEBUG is on."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.contrib.auth.models import Group
+from django.db import transaction
+
+from groups.actions.channels import create_channel, join_channel
+from groups.actions.messages import send_message
+from groups.actions.workspaces import create_workspace, join_open_workspace
+from groups.models import Message, User
+from realtime import clock
+
+DEMO_PASSWORD = "meshsite-demo"
+PEOPLE = {"alice": "Alice", "bob": "Bob", "carol": "Carol", "dave": "Dave"}
+
+TALK = [
+    ("alice", "Good morning, and welcome to **#general**. Everything here is live: open a second window and see."),
+    ("bob", "Morning! The new release notes are up. Could somebody read them before noon?"),
+    ("carol", "おはようございます。日本語のリリースノートも今日中に用意しますね。"),
+    ("dave", "I tried the upgrade on the test machine:\n\n```\nmake run\n```\n\nTwo minutes, no surprises."),
+    ("alice", "Nice. Three things before we announce it:\n\n1. read the notes\n2. translate them\n3. cake 🍰"),
+    ("carol", "ケーキ、賛成です!🍰 チーズケーキがいいな。"),
+    ("bob", "> cake\n\nSeconded. Notes are [here](https://example.org/notes), by the way."),
+]
+
+
+def load() -> None:
+    """Load the demo in one transaction. alice is the admin of #general and a moderator on the admin site."""
+    with transaction.atomic():
+        people = {name: _person(name, shown) for name, shown in PEOPLE.items()}
+        alice = people["alice"]
+        alice.is_staff = True
+        alice.save(update_fields=["is_staff"])
+        alice.groups.add(Group.objects.get(name="Moderators"))
+        workspace = create_workspace(creator=alice, name="General", open=True)
+        general = create_channel(
+            creator=alice, workspace_id=workspace.pk, kind="public", name="general", topic="What everybody should know"
+        )
+        for name in ("bob", "carol", "dave"):
+            join_open_workspace(user=people[name], workspace_id=workspace.pk)
+            join_channel(user=people[name], channel_id=general.pk)
+        started_at = clock.now() - timedelta(hours=2)
+        for minutes, (name, body) in enumerate(TALK):
+            sent = send_message(author=people[name], channel_id=general.pk, body=body)
+            sent_at = started_at + timedelta(minutes=11 * minutes)
+            Message.objects.filter(pk=sent.message.pk).update(created_at=sent_at)
+
+
+def _person(username: str, display_name: str) -> User:
+    password = DEMO_PASSWORD if settings.DEBUG else None
+    return User.objects.create_user(username, password=password, display_name=display_name, demo=True)

@@ -1,0 +1,18 @@
+"""The realtime surface on a page: the socket routes. Methods register in realtime.commands, events in realtime.events,
+and what replay lets out in realtime.reading."""
+
+from channels.routing import URLRouter
+from django.urls import path, re_path
+
+from meshsite.credentials import authenticate
+from realtime.consumers import UserConsumer
+
+_user = UserConsumer.as_asgi(authenticate=authenticate)
+
+websocket = URLRouter(
+    [
+        path("ws/user/<str:user>", _user),
+        # Everything else is nobody's stream: an answer with a code, not a handshake that fails without one.
+        re_path(r"", _user),
+    ]
+)

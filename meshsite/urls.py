@@ -1,0 +1,31 @@
+from django.contrib import admin
+from django.urls import include, path
+from django.views.i18n import JavaScriptCatalog
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework.permissions import AllowAny
+
+from meshsite import health, pages
+from meshsite.api import internal_error, unknown_method, urls_of
+from realtime.commands import METHODS
+
+schema = SpectacularAPIView.as_view(permission_classes=[AllowAny], authentication_classes=[])
+docs = SpectacularSwaggerSplitView.as_view(url_name="schema", permission_classes=[AllowAny], authentication_classes=[])
+
+urlpatterns = [
+    path("", pages.home, name="home"),
+    path("join/<str:token>/", pages.join, name="join"),
+    path("settings/tokens/", pages.tokens, name="tokens"),
+    path("settings/tokens/<int:token_id>/revoke/", pages.revoke_token, name="revoke-token"),
+    path("accounts/", include("allauth.urls")),
+    path("admin/", admin.site.urls),
+    path("api/", include(urls_of(METHODS))),
+    path("api/schema/", schema, name="schema"),
+    path("api/docs/", docs, name="docs"),
+    path("api/<path:name>", unknown_method),
+    path("i18n/", include("django.conf.urls.i18n")),
+    path("jsi18n/", JavaScriptCatalog.as_view(packages=["meshsite"]), name="javascript-catalog"),
+    path("health/live", health.live, name="health-live"),
+    path("health/ready", health.ready, name="health-ready"),
+]
+
+handler500 = internal_error
