@@ -1,0 +1,91 @@
+"""The pages that people see. What is live on them comes through the API and the socket."""
+
+from typing import Any, cast
+from urllib.parse import urlencode
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from groups.actions.tokens import DAYS, create_token
+from groups.actions.tokens import revoke_token as end_token
+from groups.actions.workspaces import join_workspace
+from groups.models import ApiToken, Invite, User
+from groups.models.token import Scope
+
+SCOPES = {
+    Scope.READ: gettext_lazy("Read what you can read"),
+    Scope.WRITE: gettext_lazy("Send messages and make channels as you"),
+    Scope.MODERATE: gettext_lazy("Moderate where you may"),
+}
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    return render(request, "app.html" if request.user.is_authenticated else "pages/welcome.html")
+
+
+class TokenForm(forms.Form):
+    name = forms.CharField(max_length=80)
+    scopes = forms.MultipleChoiceField(choices=list(SCOPES.items()), initial=[Scope.READ, Scope.WRITE])
+    days = forms.IntegerField(min_value=DAYS[0], max_value=DAYS[-1], initial=30)
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def tokens(request: HttpRequest) -> HttpResponse:
+    """The caller's API tokens. The answer to the form is the only page that ever shows the new one."""
+    owner = _reader(request)
+    form = TokenForm(request.POST or None)
+    secret = None
+    if request.method == "POST" and form.is_valid():
+        try:
+            _token, secret = create_token(owner=owner, **form.cleaned_data)
+        except ValidationError as refusal:
+            form.add_error(None, refusal)
+        else:
+            form = TokenForm()
+    context = {"form": form, "secret": secret, "tokens": ApiToken.objects.usable_by(owner)}
+    return render(request, "pages/tokens.html", context, status=400 if form.errors else 200)
+
+
+@login_required
+@require_POST
+def revoke_token(request: HttpRequest, token_id: int) -> HttpResponse:
+    owner = _reader(request)
+    get_object_or_404(ApiToken, pk=token_id, owner=owner)
+    token = end_token(owner=owner, token_id=token_id)
+    messages.success(request, _("“%s” no longer works.") % token.name)
+    return redirect("tokens")
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def join(request: HttpRequest, token: str) -> HttpResponse:
+    """An invitation. Whoever has the link may see to which workspace it leads; joining needs an account."""
+    invite = Invite.objects.usable().for_token(token).select_related("workspace").first()
+    if request.method == "POST":
+        if not request.user.is_authenticated:
+            return redirect(f"{reverse('account_login')}?{urlencode({'next': request.path})}")
+        try:
+            workspace = join_workspace(user=_reader(request), token=token)
+        except (Invite.DoesNotExist, ValidationError):
+            invite = None
+        else:
+            return redirect(f"{reverse('home')}#/workspaces/{workspace.pk}")
+    context: dict[str, Any] = {"invite": invite, "next": urlencode({"next": request.path})}
+    return render(request, "pages/join.html", context, status=200 if invite else 404)
+
+
+def _reader(request: HttpRequest) -> User:
+    """Who looks at a page that asks for an account."""
+    return cast(User, request.user)

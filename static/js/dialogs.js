@@ -1,0 +1,273 @@
+/** The dialogs: make and join workspaces and channels, invite, see who is there, confirm. */
+
+import { api, sentence } from "./api.js";
+import { avatar, element, icon, setText } from "./elements.js";
+import { gettext, interpolate, ngettext } from "./i18n.js";
+import { applyChannel, applyWorkspace, removeChannel } from "./store.js";
+
+const MEMBERS = 100;
+
+const byId = (id) => document.getElementById(id);
+
+export class Dialogs {
+  #store;
+  #navigation;
+
+  constructor({ store, navigation }) {
+    this.#store = store;
+    this.#navigation = navigation;
+    for (const dialog of document.querySelectorAll("dialog")) {
+      dialog.addEventListener("click", (event) => {
+        if (event.target.closest("[data-close]") || (event.target === dialog && !inside(dialog, event))) dialog.close();
+      });
+    }
+    byId("add-workspace").addEventListener("click", () => this.#openWorkspaces());
+    byId("add-channel").addEventListener("click", () => open("channel-dialog"));
+    byId("browse-channels").addEventListener("click", () => this.#browse());
+    byId("invite-people").addEventListener("click", () => this.#invite());
+    byId("workspace-members").addEventListener("click", () => this.#workspaceMembers());
+    byId("members-button").addEventListener("click", () => this.#channelMembers());
+    byId("leave-channel").addEventListener("click", () => this.#leave());
+    byId("copy-invite").addEventListener("click", () => copyInvite());
+    onSubmit("create-workspace", (fields) => this.#createWorkspace(fields));
+    onSubmit("join-workspace", (fields) => this.#joinByLink(fields));
+    onSubmit("create-channel", (fields) => this.#createChannel(fields));
+    onSubmit("create-invite", (fields) => this.#createInvite(fields));
+  }
+
+  /**
+   * Ask before something that cannot be undone. The dialog stays open with the reason when `act` fails.
+   * @param {{ title: string, text: string, quote?: string, yes: string, act: () => Promise<any> }} question
+   * @returns {Promise<boolean>} true once it is done
+   */
+  confirm({ title, text, quote = "", yes, act }) {
+    const dialog = /** @type {HTMLDialogElement} */ (byId("confirm-dialog"));
+    const button = /** @type {HTMLButtonElement} */ (byId("confirm-yes"));
+    setText(byId("confirm-title"), title);
+    setText(byId("confirm-text"), text);
+    setText(byId("confirm-quote"), quote);
+    byId("confirm-quote").hidden = !quote;
+    setText(button, yes);
+    tell(dialog, "");
+    return new Promise((resolve) => {
+      let done = false;
+      button.onclick = () =>
+        attempt(dialog, button, async () => {
+          await act();
+          done = true;
+          dialog.close();
+        });
+      dialog.onclose = () => resolve(done);
+      dialog.showModal();
+    });
+  }
+
+  #workspace() {
+    return this.#store.state.workspaces[this.#navigation.workspace_id];
+  }
+
+  #openWorkspaces() {
+    const { open_workspaces } = this.#store.state;
+    byId("open-workspaces-part").hidden = open_workspaces.length === 0;
+    const rows = open_workspaces.map((workspace) => {
+      const button = element("button.button.button-small", { type: "button" }, gettext("Join"));
+      const row = element("li.choice", {}, element("span.choice-name", {}, workspace.name), button, element("p.form-error", { role: "alert", hidden: true }));
+      button.addEventListener("click", () => attempt(row, button, () => this.#join({ workspace_id: workspace.id })));
+      return row;
+    });
+    byId("open-workspaces").replaceChildren(...rows);
+    open("workspace-dialog");
+  }
+
+  async #createWorkspace({ name }) {
+    this.#entered(await api("workspace.create", { name }));
+  }
+
+  async #joinByLink({ link }) {
+    await this.#join({ token: link.trim().replace(/\/+$/, "").split("/").at(-1) });
+  }
+
+  async #join(params) {
+    this.#entered(await api("workspace.join", params));
+  }
+
+  #entered({ workspace }) {
+    this.#store.update((state) => applyWorkspace(state, workspace));
+    this.#navigation.openWorkspace(workspace.id);
+    byId("workspace-dialog").close();
+  }
+
+  async #createChannel({ name, topic, kind }) {
+    const workspace_id = this.#workspace().id;
+    const { channel } = await api("channel.create", { workspace_id, kind, name: name.trim().replace(/^#/, ""), ...(topic.trim() && { topic: topic.trim() }) });
+    this.#enterChannel(channel);
+    byId("channel-dialog").close();
+  }
+
+  #enterChannel(channel) {
+    this.#store.update((state) => applyChannel(state, channel));
+    this.#navigation.openChannel(channel.id);
+  }
+
+  async #browse() {
+    const list = byId("browse-list");
+    open("browse-dialog");
+    await fill(list, async () => {
+      const { channels } = await api("channel.browse", { workspace_id: this.#workspace().id });
+      if (channels.length === 0) return [element("p.quiet", {}, gettext("There are no public channels yet."))];
+      return [element("ul.choices", {}, ...channels.map((channel) => this.#browseRow(channel)))];
+    });
+  }
+
+  #browseRow(channel) {
+    const count = interpolate(ngettext("%(count)s member", "%(count)s members", channel.member_count), { count: channel.member_count });
+    const button = element(channel.joined ? "button.button.button-small" : "button.button.button-small.button-primary", { type: "button" }, channel.joined ? gettext("Open") : gettext("Join"));
+    const row = element(
+      "li.choice",
+      {},
+      icon("hash"),
+      element("span.choice-name", {}, channel.name, element("small", {}, channel.topic ? `${count} · ${channel.topic}` : count)),
+      button,
+      element("p.form-error", { role: "alert", hidden: true }),
+    );
+    button.addEventListener("click", () =>
+      attempt(row, button, async () => {
+        if (channel.joined) this.#navigation.openChannel(channel.id);
+        else this.#enterChannel((await api("channel.join", { channel_id: channel.id })).channel);
+        byId("browse-dialog").close();
+      }),
+    );
+    return row;
+  }
+
+  #invite() {
+    byId("workspace-menu").hidePopover();
+    byId("invite-result").hidden = true;
+    setText(byId("invite-note"), "");
+    open("invite-dialog");
+  }
+
+  async #createInvite({ days, max_uses }) {
+    const { invite } = await api("workspace.invite", { workspace_id: this.#workspace().id, days: Number(days), max_uses: Number(max_uses) });
+    const field = /** @type {HTMLInputElement} */ (byId("invite-url"));
+    field.value = new URL(invite.url, location.origin).href;
+    byId("invite-result").hidden = false;
+    field.select();
+    await copyInvite();
+  }
+
+  async #workspaceMembers() {
+    byId("workspace-menu").hidePopover();
+    const workspace_id = this.#workspace().id;
+    await this.#members("workspace.members", { workspace_id });
+  }
+
+  async #channelMembers() {
+    await this.#members("channel.members", { channel_id: this.#navigation.channel_id });
+  }
+
+  async #members(method, params) {
+    open("members-dialog");
+    await fill(byId("members-list"), async () => {
+      const { members, has_more } = await api(method, { ...params, limit: MEMBERS });
+      const rows = members.map(({ user, role }) => memberRow(user, role, this.#store.state));
+      return [element("ul.choices", {}, ...rows), has_more && element("p.quiet", {}, gettext("And more."))].filter(Boolean);
+    });
+  }
+
+  async #leave() {
+    byId("channel-menu").hidePopover();
+    const channel = this.#store.state.channels[this.#navigation.channel_id];
+    await this.confirm({
+      title: interpolate(gettext("Leave #%(name)s?"), { name: channel.name }),
+      text: channel.kind === "private" ? gettext("Somebody has to add you again before you can come back.") : gettext("You can join again whenever you like."),
+      yes: gettext("Leave"),
+      act: async () => {
+        await api("channel.leave", { channel_id: channel.id });
+        this.#store.update((state) => removeChannel(state, channel.id));
+      },
+    });
+  }
+}
+
+const roles = () => ({
+  owner: gettext("Owner"),
+  admin: gettext("Admin"),
+  moderator: gettext("Moderator"),
+  guest: gettext("Guest"),
+});
+
+function memberRow(user, role, state) {
+  const name = user.display_name || user.username;
+  const online = ["online", "away"].includes(state.presence[user.id]?.status);
+  return element(
+    "li.choice",
+    {},
+    element(online ? "span.with-presence.online" : "span.with-presence", {}, avatar(user)),
+    element("span.choice-name", {}, user.id === state.me.id ? interpolate(gettext("%(name)s (you)"), { name }) : name, element("small", {}, `@${user.username}`)),
+    roles()[role] && element("span.role", {}, roles()[role]),
+  );
+}
+
+/** A click on the backdrop is a click on the dialog, but beside it. */
+function inside(dialog, { clientX, clientY }) {
+  const { left, right, top, bottom } = dialog.getBoundingClientRect();
+  return clientX >= left && clientX <= right && clientY >= top && clientY <= bottom;
+}
+
+function open(id) {
+  const dialog = /** @type {HTMLDialogElement} */ (byId(id));
+  for (const form of dialog.querySelectorAll("form")) form.reset();
+  for (const trouble of dialog.querySelectorAll(".form-error")) trouble.hidden = true;
+  dialog.showModal();
+}
+
+function onSubmit(name, act) {
+  const form = /** @type {HTMLFormElement} */ (document.querySelector(`[data-form="${name}"]`));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const button = form.querySelector("button:not([type='button'])");
+    attempt(form, button, () => act(Object.fromEntries(new FormData(form))));
+  });
+}
+
+/** Do it once at a time, and say beside it what went wrong. */
+async function attempt(place, button, act) {
+  tell(place, "");
+  button.disabled = true;
+  try {
+    await act();
+  } catch (error) {
+    tell(place, sentence(error));
+  } finally {
+    button.disabled = false;
+  }
+}
+
+function tell(place, text) {
+  const trouble = place.querySelector(".form-error");
+  setText(trouble, text);
+  trouble.hidden = !text;
+}
+
+async function fill(place, load) {
+  place.replaceChildren(element("p.quiet", { role: "status" }, gettext("Loading…")));
+  try {
+    place.replaceChildren(...(await load()));
+  } catch (error) {
+    const again = element("button.button", { type: "button", on: { click: () => fill(place, load) } }, gettext("Try again"));
+    place.replaceChildren(element("p.quiet", { role: "alert" }, sentence(error)), again);
+  }
+}
+
+async function copyInvite() {
+  const field = /** @type {HTMLInputElement} */ (byId("invite-url"));
+  try {
+    await navigator.clipboard.writeText(field.value);
+    setText(byId("invite-note"), gettext("Copied. Everybody who has the link can join until it runs out."));
+  } catch {
+    // Only on https and localhost may a page write to the clipboard.
+    field.select();
+    setText(byId("invite-note"), gettext("Copy it from here. Everybody who has the link can join until it runs out."));
+  }
+}

@@ -1,0 +1,53 @@
+/** Wires the page together: one client, one store, and the parts that draw the store. */
+
+import { MeshsiteClient } from "../clients/meshsite.js";
+import { csrfToken } from "./api.js";
+import { Composer } from "./composer.js";
+import { showConnection } from "./connection.js";
+import { Dialogs } from "./dialogs.js";
+import { Navigation } from "./navigation.js";
+import { Reading } from "./reading.js";
+import { keepSession, takeSession } from "./session.js";
+import { handleDrawer, showSidebar } from "./sidebar.js";
+import { Store } from "./store.js";
+import { Sync } from "./sync.js";
+import { Timeline } from "./timeline.js";
+
+const store = new Store();
+const client = new MeshsiteClient({ csrfToken, session: takeSession() });
+const navigation = new Navigation(store);
+const sync = new Sync({ store, client, navigation });
+const dialogs = new Dialogs({ store, navigation });
+const timeline = new Timeline({ store, sync, navigation, dialogs });
+const composer = new Composer({ store, client, navigation, timeline });
+const reading = new Reading({ store, client, navigation, timeline });
+
+function draw() {
+  showSidebar(store.state, navigation);
+  timeline.draw();
+  composer.draw();
+  reading.look();
+}
+
+store.listen(() => {
+  navigation.settle();
+  draw();
+});
+navigation.listen(() => {
+  sync.loadOpenChannel();
+  draw();
+});
+handleDrawer();
+showConnection(client);
+keepSession(client);
+
+for (const happening of ["online", "pageshow", "focus"]) addEventListener(happening, () => client.wake());
+addEventListener("focus", () => reading.look());
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState !== "visible") return;
+  client.wake();
+  reading.look();
+});
+document.getElementById("sign-out").addEventListener("submit", () => client.close({ bye: true }));
+
+client.connect();

@@ -1,0 +1,127 @@
+/** Workspaces, channels and the account: what is beside the conversation. Drawn from the state, in place. */
+
+import { avatar, element, icon, initials, reconcile, setText } from "./elements.js";
+import { gettext, interpolate, ngettext } from "./i18n.js";
+import { channelName, channelsOf, unreadOf, workspacesInOrder } from "./store.js";
+
+const byId = (id) => document.getElementById(id);
+
+export function showSidebar(state, navigation) {
+  if (!state.me) return;
+  showWorkspaces(state, navigation);
+  const workspace = state.workspaces[navigation.workspace_id];
+  setText(byId("workspace-name"), workspace?.name ?? gettext("Welcome"));
+  for (const id of ["workspace-menu-button", "browse-channels", "add-channel"]) byId(id).hidden = !workspace;
+  byId("channel-lists").hidden = !workspace;
+  byId("invite-people").hidden = !["owner", "admin"].includes(workspace?.role);
+  const directs = channelsOf(state, workspace?.id, ["direct"]);
+  reconcile(byId("channels"), channelsOf(state, workspace?.id, ["public", "private"]).map((channel) => row(state, channel, navigation)));
+  reconcile(byId("directs"), directs.map((channel) => row(state, channel, navigation)));
+  byId("directs-section").hidden = directs.length === 0;
+  showAccount(state.me);
+  showUnread(state, navigation);
+}
+
+function showWorkspaces(state, navigation) {
+  const rows = workspacesInOrder(state).map((workspace) => ({
+    key: `w${workspace.id}`,
+    make: () =>
+      element(
+        "li",
+        {},
+        element("a.rail-item", { href: `#/workspaces/${workspace.id}` }, element("span.rail-letters", { "aria-hidden": "true" }), element("span.hidden"), element("span.rail-badge", { "aria-hidden": "true", hidden: true })),
+      ),
+    update: (node) => {
+      const [link] = node.children;
+      const [letters, name, badge] = link.children;
+      const unread = unreadOf(state, workspace.id);
+      setText(letters, initials(workspace.name));
+      link.title = workspace.name;
+      setText(name, unread ? `${workspace.name}, ${unreadText(unread)}` : workspace.name);
+      badge.hidden = unread === 0;
+      setCurrent(link, workspace.id === navigation.workspace_id);
+    },
+  }));
+  reconcile(byId("workspaces"), rows);
+}
+
+function row(state, channel, navigation) {
+  return {
+    key: `c${channel.id}`,
+    make: () =>
+      element(
+        "li",
+        {},
+        element(
+          "a.channel-link",
+          { href: `#/channels/${channel.id}` },
+          channel.kind === "direct" ? avatar((channel.members ?? []).find(({ id }) => id !== state.me.id) ?? state.me) : icon(channel.kind === "private" ? "lock" : "hash"),
+          element("span.channel-link-name"),
+          element("span.hidden"),
+          element("span.badge", { "aria-hidden": "true", hidden: true }),
+        ),
+      ),
+    update: (node) => {
+      const [link] = node.children;
+      const [, name, spoken, badge] = link.children;
+      const here = channel.id === navigation.channel_id;
+      setText(name, channelName(state, channel));
+      setText(spoken, channel.unread_count ? unreadText(channel.unread_count) : "");
+      setText(badge, channel.unread_count > 99 ? "99+" : String(channel.unread_count));
+      badge.hidden = channel.unread_count === 0;
+      link.classList.toggle("has-unread", channel.unread_count > 0);
+      setCurrent(link, here);
+    },
+  };
+}
+
+function showAccount(me) {
+  reconcile(byId("account-avatar"), [{ key: `u${me.id}`, sign: me.display_name, make: () => avatar(me) }]);
+  setText(byId("account-name"), me.display_name || me.username);
+}
+
+function showUnread(state, navigation) {
+  const total = Object.values(state.channels).reduce((sum, channel) => sum + channel.unread_count, 0);
+  const channel = state.channels[navigation.channel_id];
+  const name = channel ? (channel.kind === "direct" ? channelName(state, channel) : `#${channel.name}`) : "";
+  document.title = [total ? `(${total})` : "", name, "Meshsite"].filter(Boolean).join(" · ").replace(") ·", ")");
+  byId("drawer-badge").hidden = total === 0;
+  setText(byId("open-drawer-label"), total ? `${gettext("Show channels")}, ${unreadText(total)}` : gettext("Show channels"));
+}
+
+function unreadText(count) {
+  return interpolate(ngettext("%(count)s unread message", "%(count)s unread messages", count), { count });
+}
+
+function setCurrent(link, here) {
+  if (here) link.setAttribute("aria-current", "page");
+  else link.removeAttribute("aria-current");
+}
+
+/** On a narrow screen the sidebar is a drawer over the conversation. */
+export function handleDrawer() {
+  const button = byId("open-drawer");
+  const drawer = byId("drawer");
+  const narrow = matchMedia("(max-width: 47.99rem)");
+
+  function show(open) {
+    byId("shell").classList.toggle("drawer-open", open);
+    button.setAttribute("aria-expanded", String(open));
+    // Out of sight must be out of the tab order too; and while it is open, so is what it covers.
+    drawer.inert = narrow.matches && !open;
+    byId("conversation").inert = narrow.matches && open;
+    if (open) drawer.querySelector("[aria-current]")?.focus();
+  }
+
+  button.addEventListener("click", () => show(true));
+  byId("scrim").addEventListener("click", () => show(false));
+  drawer.addEventListener("click", (event) => event.target.closest(".channel-link") && show(false));
+  addEventListener("hashchange", () => narrow.matches && location.hash.startsWith("#/channels/") && show(false));
+  drawer.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !narrow.matches) return;
+    show(false);
+    button.focus();
+  });
+  narrow.addEventListener("change", () => show(false));
+  show(false);
+}

@@ -1,0 +1,249 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import {
+  EMPTY,
+  Store,
+  applyBoot,
+  applyEvent,
+  applyMessage,
+  applyOwnRead,
+  applyPage,
+  applyPending,
+  applyTimelineStatus,
+  channelName,
+  channelsOf,
+  patchPending,
+  pendingOf,
+  unreadOf,
+} from "../../static/js/store.js";
+
+const ada = { id: 1, username: "ada", display_name: "Ada", avatar_url: null };
+const bob = { id: 2, username: "bob", display_name: "Bob", avatar_url: null };
+const GENERAL = 5;
+
+const message = (id, author = bob, more = {}) => ({
+  id,
+  channel_id: GENERAL,
+  author,
+  body: `message ${id}`,
+  html: `<p>message ${id}</p>`,
+  created_at: "2026-11-21T09:00:00Z",
+  edited_at: null,
+  deleted: false,
+  reply_count: 0,
+  client_msg_id: null,
+  rev: id,
+  ...more,
+});
+
+const channel = (more = {}) => ({
+  id: GENERAL,
+  workspace_id: 3,
+  kind: "public",
+  name: "general",
+  topic: "",
+  archived: false,
+  member_count: 2,
+  role: "member",
+  last_read_id: 10,
+  unread_count: 0,
+  mention_count: 0,
+  latest_message_id: 10,
+  rev: 10,
+  ...more,
+});
+
+const boot = (more = {}) => ({
+  me: ada,
+  epoch: "e_1",
+  seq: 20,
+  workspaces: [{ id: 3, name: "Studio", open: false, role: "owner", member_count: 2 }],
+  open_workspaces: [{ id: 4, name: "Garden" }],
+  channels: [channel()],
+  presence: [{ user_id: 2, status: "online", version: 1 }],
+  limits: { message_characters: 4000 },
+  ...more,
+});
+
+const booted = (more) => applyBoot(EMPTY, boot(more));
+const opened = (...messages) => applyPage(booted(), GENERAL, { messages, has_more: false });
+const created = (state, entry) => applyEvent(state, "message.created", { message: entry });
+const unread = (state) => state.channels[GENERAL].unread_count;
+const ids = (state) => state.timelines[GENERAL].messages.map(({ id }) => id);
+
+test("somebody's message counts as unread, once", () => {
+  const once = created(booted(), message(11));
+  assert.equal(unread(once), 1);
+  assert.equal(unread(created(once, message(11))), 1);
+});
+
+test("an own message is not unread", () => {
+  assert.equal(unread(created(booted(), message(11, ada))), 0);
+});
+
+test("a message that the boot knows already is not counted again", () => {
+  assert.equal(unread(created(booted({ channels: [channel({ latest_message_id: 12, unread_count: 2, rev: 12 })] }), message(12))), 2);
+});
+
+test("events appear in an open channel in the order of their ids, however they come", () => {
+  const state = [message(12), message(11), message(12)].reduce(applyMessage, opened(message(10)));
+  assert.deepEqual(ids(state), [10, 11, 12]);
+});
+
+test("an older state of a message changes nothing", () => {
+  const edited = applyEvent(opened(message(10)), "message.updated", { message: message(10, bob, { body: "new", rev: 15 }) });
+  const late = applyMessage(edited, message(10, bob, { body: "old", rev: 14 }));
+  assert.equal(late, edited);
+  assert.equal(late.timelines[GENERAL].messages[0].body, "new");
+});
+
+test("a deletion erases the text and takes the message out of the count, once", () => {
+  const before = created(opened(message(10)), message(11));
+  const event = { message_id: 11, channel_id: GENERAL, rev: 12 };
+  const after = applyEvent(before, "message.deleted", event);
+  assert.deepEqual([after.timelines[GENERAL].messages[1].body, after.timelines[GENERAL].messages[1].html], ["", ""]);
+  assert.equal(unread(after), 0);
+  assert.equal(applyEvent(after, "message.deleted", event), after);
+});
+
+test("a late edit does not bring a deleted message back", () => {
+  const deleted = applyEvent(opened(message(10)), "message.deleted", { message_id: 10, channel_id: GENERAL, rev: 12 });
+  assert.equal(applyMessage(deleted, message(10, bob, { rev: 11 })), deleted);
+});
+
+test("a deletion of what was read, or that the boot knows already, leaves the count", () => {
+  const state = booted({ channels: [channel({ unread_count: 2, latest_message_id: 13, rev: 14 })] });
+  assert.equal(unread(applyEvent(state, "message.deleted", { message_id: 9, channel_id: GENERAL, rev: 15 })), 2);
+  assert.equal(unread(applyEvent(state, "message.deleted", { message_id: 13, channel_id: GENERAL, rev: 14 })), 2);
+});
+
+test("a deletion in a channel that was never opened is counted too", () => {
+  const state = created(created(booted(), message(11)), message(12));
+  assert.equal(unread(applyEvent(state, "message.deleted", { message_id: 11, channel_id: GENERAL, rev: 13 })), 1);
+});
+
+test("read.updated brings the server's counts, and an older one nothing", () => {
+  const state = created(created(booted(), message(11)), message(12));
+  const read = applyEvent(state, "read.updated", { channel_id: GENERAL, last_read_id: 12, unread_count: 0, mention_count: 0 });
+  assert.equal(unread(read), 0);
+  assert.equal(applyEvent(read, "read.updated", { channel_id: GENERAL, last_read_id: 11, unread_count: 1, mention_count: 0 }), read);
+});
+
+test("an own reading shows at once", () => {
+  const state = applyOwnRead(created(booted(), message(11)), GENERAL, 11);
+  assert.deepEqual([unread(state), state.channels[GENERAL].last_read_id], [0, 11]);
+});
+
+test("a pending message goes when the event or the reply brings it, in either order", () => {
+  const pending = { client_msg_id: "k1", channel_id: GENERAL, body: "hi", created_at: "", status: "sending", error: "" };
+  const mine = message(11, ada, { client_msg_id: "k1" });
+  const waiting = applyPending(opened(message(10)), pending);
+  assert.equal(pendingOf(waiting, GENERAL).length, 1);
+  const byEvent = created(waiting, mine);
+  assert.equal(pendingOf(byEvent, GENERAL).length, 0);
+  assert.deepEqual(ids(applyMessage(byEvent, mine)), [10, 11]);
+  assert.equal(patchPending(byEvent, "k1", { status: "failed" }), byEvent);
+});
+
+test("another person's client_msg_id takes nothing of mine away", () => {
+  const pending = { client_msg_id: "k1", channel_id: GENERAL, body: "hi", created_at: "", status: "sending", error: "" };
+  const state = created(applyPending(opened(), pending), message(11, bob, { client_msg_id: "k1" }));
+  assert.equal(pendingOf(state, GENERAL).length, 1);
+});
+
+test("an older page is put before, and its overlap changes nothing", () => {
+  const state = applyPage(booted(), GENERAL, { messages: [message(8), message(9)], has_more: true });
+  const more = applyPage(state, GENERAL, { messages: [message(6), message(7), message(8)], has_more: false }, { before_id: 8 });
+  assert.deepEqual(ids(more), [6, 7, 8, 9]);
+  assert.equal(more.timelines[GENERAL].has_more, false);
+});
+
+test("the newest page replaces what was loaded and keeps what came live since", () => {
+  const old = opened(message(3), message(4));
+  const state = applyPage(created(old, message(12)), GENERAL, { messages: [message(10), message(11)], has_more: true });
+  assert.deepEqual(ids(state), [10, 11, 12]);
+});
+
+test("what comes live while the first page is on its way is kept", () => {
+  const loading = created(applyTimelineStatus(booted(), GENERAL, "loading"), message(11));
+  assert.deepEqual(ids(applyPage(loading, GENERAL, { messages: [message(9), message(10)], has_more: false })), [9, 10, 11]);
+});
+
+test("a change of a message that is not loaded yet waits for its page", () => {
+  const state = applyPage(booted(), GENERAL, { messages: [message(8), message(9)], has_more: true });
+  assert.equal(applyMessage(state, message(2, bob, { rev: 30 })), state);
+});
+
+test("a channel comes and goes with its events", () => {
+  const other = channel({ id: 6, name: "quiet" });
+  const added = applyEvent(booted(), "channel.added", { channel: other });
+  assert.deepEqual(channelsOf(added, 3, ["public"]).map(({ id }) => id), [GENERAL, 6]);
+  const removed = applyEvent(added, "channel.removed", { channel_id: 6 });
+  assert.deepEqual(channelsOf(removed, 3, ["public"]).map(({ id }) => id), [GENERAL]);
+  assert.equal(applyEvent(removed, "channel.removed", { channel_id: 6 }), removed);
+});
+
+test("members who come and go change the count", () => {
+  const state = applyEvent(booted(), "channel.member_joined", { channel_id: GENERAL, user: bob, member_count: 3 });
+  assert.equal(state.channels[GENERAL].member_count, 3);
+});
+
+test("joining a workspace elsewhere shows it here", () => {
+  const workspace = { id: 4, name: "Garden", open: true, member_count: 2 };
+  const state = applyEvent(booted(), "workspace.member_joined", { workspace, user: ada, role: "member" });
+  assert.deepEqual(state.workspaces[4], { ...workspace, role: "member" });
+  assert.deepEqual(state.open_workspaces, []);
+});
+
+test("somebody else who joins does not change my role", () => {
+  const workspace = { id: 3, name: "Studio", open: false, member_count: 3 };
+  const state = applyEvent(booted(), "workspace.member_joined", { workspace, user: bob, role: "member" });
+  assert.deepEqual([state.workspaces[3].role, state.workspaces[3].member_count], ["owner", 3]);
+});
+
+test("leaving a workspace takes its channels along", () => {
+  const state = applyEvent(booted(), "workspace.member_left", { workspace_id: 3, user_id: ada.id });
+  assert.deepEqual([state.workspaces, state.channels], [{}, {}]);
+});
+
+test("presence follows its version", () => {
+  const state = applyEvent(booted(), "presence.updated", { user_id: 2, status: "offline", version: 3 });
+  assert.equal(state.presence[2].status, "offline");
+  assert.equal(applyEvent(state, "presence.updated", { user_id: 2, status: "online", version: 2 }), state);
+});
+
+test("an unknown event changes nothing", () => {
+  const state = booted();
+  assert.equal(applyEvent(state, "weather.updated", {}), state);
+});
+
+test("an event of a channel that is not mine changes nothing", () => {
+  const state = booted();
+  assert.equal(created(state, message(11, bob, { channel_id: 99 })), state);
+});
+
+test("a new boot replaces all but what is on its way", () => {
+  const pending = { client_msg_id: "k1", channel_id: GENERAL, body: "hi", created_at: "", status: "waiting", error: "" };
+  const state = applyBoot(applyPending(opened(message(10)), pending), boot({ channels: [] }));
+  assert.deepEqual([state.channels, state.timelines], [{}, {}]);
+  assert.equal(pendingOf(state, GENERAL).length, 1);
+});
+
+test("unread is summed over a workspace, and a direct channel has the names of the others", () => {
+  const direct = channel({ id: 7, kind: "direct", name: "", members: [ada, bob], unread_count: 2 });
+  const state = applyEvent(created(booted(), message(11)), "channel.added", { channel: direct });
+  assert.equal(unreadOf(state, 3), 3);
+  assert.equal(channelName(state, direct), "Bob");
+});
+
+test("listeners are told once for many changes, and not for none", async () => {
+  const store = new Store();
+  let told = 0;
+  store.listen(() => told++);
+  store.update((state) => state);
+  store.update(() => booted());
+  store.update((state) => created(state, message(11)));
+  await Promise.resolve();
+  assert.equal(told, 1);
+});
