@@ -10,7 +10,8 @@ from django.core.asgi import get_asgi_application
 _http: Any = get_asgi_application()
 
 from meshsite.lifespan import lifespan  # noqa: E402 - needs the apps that the line above loads
-from meshsite.routing import websocket  # noqa: E402
+from meshsite.routing import poll, websocket  # noqa: E402
+from realtime.poll import PATH  # noqa: E402
 
 _websocket: Any = websocket
 
@@ -20,4 +21,9 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         await lifespan.serve(receive, send)
         return
     lifespan.ensure_started()
-    await (_websocket if scope["type"] == "websocket" else _http)(scope, receive, send)
+    if scope["type"] == "websocket":
+        await _websocket(scope, receive, send)
+    elif scope["path"].startswith(PATH):
+        await poll(scope, receive, send)
+    else:
+        await _http(scope, receive, send)

@@ -1,11 +1,12 @@
-"""The realtime surface on a page: the socket routes. Methods register in realtime.commands, events in realtime.events,
-and what replay lets out in realtime.reading."""
+"""The realtime surface on a page: the socket and poll routes. Methods register in realtime.commands, events in
+realtime.events, and what replay lets out in realtime.reading."""
 
 from channels.routing import URLRouter
 from django.urls import path, re_path
 
 from meshsite.credentials import authenticate
 from realtime.consumers import UserConsumer
+from realtime.poll import PollDoor
 
 _user = UserConsumer.as_asgi(authenticate=authenticate)
 
@@ -16,3 +17,5 @@ websocket = URLRouter(
         re_path(r"", _user),
     ]
 )
+
+poll = PollDoor(authenticate=authenticate)

@@ -2,36 +2,30 @@
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
-from urllib.parse import parse_qs
 
 import orjson
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
-from django.core import signing
 
 from realtime import commands, threads
 from realtime.commands import Caller
+from realtime.doors import Authenticate, Scope, open_session, query_of
 from realtime.errors import Close, Problem, Refused, problem_of
 from realtime.hub import hub
-from realtime.reading import Cursor, follow
-from realtime.relay import user_stream
+from realtime.reading import Cursor, follow, hello_of
 from realtime.session import Session
 
 log = logging.getLogger(__name__)
 
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
-Authenticate = Callable[[Mapping[str, Any]], Caller]
-"""From the ASGI scope to who it is; runs in a thread. Raises Refused."""
 
 WRITE_BYTES: Final = 64 * 1024
 """Ready frames that share one write: enough to save most of the cost of a write, small enough for slow networks."""
 CLOSE_SECONDS: Final = 3.0
 """How long a closing socket may take to write what is left."""
-RESUME_SALT: Final = "realtime.resume"
 
 
 class UserConsumer(AsyncWebsocketConsumer):
@@ -45,7 +39,7 @@ class UserConsumer(AsyncWebsocketConsumer):
         super().__init__()
         self.authenticate = authenticate
 
-    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope = scope
         await receive()
         await send({"type": "websocket.accept"})
@@ -53,9 +47,10 @@ class UserConsumer(AsyncWebsocketConsumer):
         session: Session | None = None
         try:
             caller = await threads.run(self.authenticate, scope)
-            _check_path(scope, caller)
-            session = _session_of(scope, caller, socket)
-            await _serve(session, caller, scope, socket, receive)
+            query = query_of(scope)
+            named = scope["url_route"]["kwargs"].get("user")
+            session = open_session(caller, named=named, asked_id=query.get("session"), transport=socket)
+            await _serve(session, caller, Cursor(query.get("epoch"), query.get("resume_from")), socket, receive)
         except Refused as refused:
             await socket.refuse(refused)
         finally:
@@ -106,13 +101,14 @@ class _Socket:
                 return
 
 
-async def _serve(session: Session, caller: Caller, scope: Mapping[str, Any], socket: _Socket, receive: Receive) -> None:
+async def _serve(session: Session, caller: Caller, cursor: Cursor, socket: _Socket, receive: Receive) -> None:
     hub.start(asyncio.get_running_loop())
     writer = socket.start(session)
     reader = asyncio.create_task(_read(session, caller, receive), name=f"read {session.stream} {session.id}")
     beat = _Beat(session)
     try:
-        await follow(session, _cursor_of(scope), resume_token=_resume_token(session))
+        started = await follow(session, cursor)
+        session.begin(hello_of(session, started), started.at, started.replay)
         beat.next()
         await asyncio.wait((writer, reader), return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -207,35 +203,3 @@ def _error_frame(ref: str, problem: Problem) -> dict[str, Any]:
     if problem.retry_after is not None:
         frame["retry_after"] = problem.retry_after
     return frame
-
-
-def _query_of(scope: Mapping[str, Any]) -> dict[str, str]:
-    query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    return {name: values[0] for name, values in query.items()}
-
-
-def _check_path(scope: Mapping[str, Any], caller: Caller) -> None:
-    named = scope["url_route"]["kwargs"].get("user")
-    if named not in ("me", str(caller.user.pk)):
-        raise Refused(Close.NOT_YOUR_STREAM, "not_your_stream")
-
-
-def _session_of(scope: Mapping[str, Any], caller: Caller, socket: _Socket) -> Session:
-    asked = _query_of(scope).get("session", "")
-    own = asked.startswith("s_") and asked[2:].replace("-", "").replace("_", "").isalnum() and 10 <= len(asked) <= 64
-    return Session(
-        id=asked if own and asked.isascii() else f"s_{secrets.token_urlsafe(12)}",
-        user_id=caller.user.pk,
-        stream=user_stream(caller.user.pk),
-        credential=caller.credential,
-        transport=socket,
-    )
-
-
-def _cursor_of(scope: Mapping[str, Any]) -> Cursor:
-    query = _query_of(scope)
-    return Cursor(query.get("epoch"), query.get("resume_from"))
-
-
-def _resume_token(session: Session) -> str:
-    return signing.dumps({"user_id": session.user_id, "session": session.id}, salt=RESUME_SALT)

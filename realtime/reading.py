@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.conf import settings
 
@@ -43,10 +43,10 @@ class Cursor(NamedTuple):
 
 @dataclass(frozen=True)
 class CatchUp:
-    """What a session starts with. `top` is where live entries go on."""
+    """What a session starts with. After the replay it stands `at` a position, from which live entries go on."""
 
     mode: Mode
-    top: Position
+    at: Position
     reason: str | None = None
     missed: tuple[int, int] | None = None
     replay: list[tuple[int, bytes]] = field(default_factory=list)
@@ -69,30 +69,35 @@ def catch_up(stream: str, user_id: int, cursor: Cursor) -> CatchUp:
     return CatchUp("resumed", Position(top.epoch, at), replay=replay)
 
 
-async def follow(session: Session, cursor: Cursor, *, resume_token: str) -> None:
-    """Start a session: from here on it has every event after its hello. Raises Refused when it may not start."""
+async def follow(session: Session, cursor: Cursor) -> CatchUp:
+    """Let a session hear of its stream and read what it missed. Raises Refused when it may not start.
+
+    The door then calls `session.begin`; until then what comes live is held back.
+    """
     # Added before the read: an entry published in between is held back, otherwise it would reach nobody.
     hub.add(session, limit=settings.SESSIONS_PER_USER)
     session.on_hole = _heal
-    started = await threads.run(catch_up, session.stream, session.user_id, cursor)
-    hello = {
+    return await threads.run(catch_up, session.stream, session.user_id, cursor)
+
+
+def hello_of(session: Session, started: CatchUp) -> dict[str, Any]:
+    """The first frame of a session: where it stands, and how its cursor was taken."""
+    return {
         "type": "hello",
         "v": 1,
         "session": session.id,
         "user_id": session.user_id,
-        "epoch": started.top.epoch,
-        "seq": started.top.seq,
+        "epoch": started.at.epoch,
+        "seq": started.at.seq,
         "mode": started.mode,
         "reason": started.reason,
         "missed": None if started.missed is None else {"from": started.missed[0], "to": started.missed[1]},
         "replayed": len(started.replay),
-        "resume_token": resume_token,
+        "resume_token": session.resume_token,
         "ping_seconds": settings.PING_SECONDS,
         "lease_seconds": settings.LEASE_SECONDS,
         "server_time": clock.stamp(clock.now()),
     }
-    session.epoch = started.top.epoch
-    session.begin(hello, started.top, started.replay)
 
 
 def _heal(session: Session) -> None:
@@ -104,7 +109,7 @@ async def _read_hole(session: Session) -> None:
     cursor = Cursor(session.epoch, str(session.seq))
     found = await threads.run(catch_up, session.stream, session.user_id, cursor)
     if found.mode == "resumed":
-        session.heal(found.top.seq, found.replay)
+        session.heal(found.at.seq, found.replay)
     else:
         # Its own cursor is no longer whole: it comes back and is told what it missed.
         session.close(Close.RESTART, "hole")

@@ -5,14 +5,17 @@ All methods run on the event loop and none awaits, so no two of them interleave.
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import orjson
 from django.conf import settings
+from django.core import signing
 
 from realtime import clock
 from realtime.errors import Close
 from realtime.streams import Entry, Position
+
+RESUME_SALT = "realtime.resume"
 
 Mode = Literal["fresh", "resumed", "resume_failed"]
 
@@ -37,33 +40,40 @@ class Session:
         self.credential = credential
         self.epoch = ""
         self.closed: Close | None = None
+        self.closed_code = ""
         self.on_hole: Callable[[Session], None] | None = None
         self._transport = transport
         self._seq = 0
         self._held: list[tuple[int, Entry]] | None = []
-        self._outbox: deque[bytes] = deque()
+        self._outbox: deque[_Waiting] = deque()
+        self._outbox_frames = 0
         self._outbox_bytes = 0
         self._heard_at = self._next_ping_at = clock.monotonic()
         self._next_ping_at += settings.PING_SECONDS
         self._pinged_at: float | None = None
 
     @property
+    def resume_token(self) -> str:
+        """Shows later that a client is this session; bound to user and session."""
+        return signing.dumps({"user_id": self.user_id, "session": self.id}, salt=RESUME_SALT)
+
+    @property
     def seq(self) -> int:
         """The last seq that went into the outbox."""
         return self._seq
 
-    def begin(self, hello: dict[str, Any], at: Position, replay: Sequence[tuple[int, bytes]]) -> None:
+    def begin(self, hello: dict[str, Any] | None, at: Position, replay: Sequence[tuple[int, bytes]]) -> None:
         """Say hello, replay what was missed up to `at`, let go what was held back, then live."""
-        self._push(orjson.dumps(hello))
+        self.epoch = at.epoch
+        if hello is not None:
+            self.send(hello)
         self.heal(at.seq, replay)
 
-    def hold(self) -> None:
-        """Hold live entries back until `heal`."""
-        self._held = []
-
     def heal(self, up_to: int, replay: Sequence[tuple[int, bytes]]) -> None:
+        """Go on after what was read from the stream: it, then what was held back meanwhile."""
         for seq, body in replay:
-            self._push_event(seq, body)
+            # Not counted: who resumes with large events would overflow, come back and overflow again, for ever.
+            self._push(_Waiting(seq, body, counted=False))
         self._seq = up_to
         held, self._held = self._held or [], None
         for seq, entry in held:
@@ -75,26 +85,33 @@ class Session:
             self._held.append((seq, entry))
         elif seq == self._seq + 1:
             self._seq = seq
-            self._push_event(seq, entry.body)
+            self._push(_Waiting(seq, entry.body, counted=True))
         elif seq > self._seq and self.on_hole is not None:
             self._held = [(seq, entry)]
             self.on_hole(self)
 
     def send(self, frame: dict[str, Any]) -> None:
         """A frame without a seq: reply, error, ping, ephemeral."""
-        self._push(orjson.dumps(frame))
+        self._push(_Waiting(0, orjson.dumps(frame), counted=True))
 
     def take(self, most_bytes: int) -> bytes | None:
-        """Frames for the wire: one as an object, several as an array of at most about `most_bytes`. None when empty."""
+        """What to write next: an object, or an array of events that are ready at once. None when nothing waits.
+
+        An array is at most about `most_bytes` long. Frames without a seq go alone, the hello above all.
+        """
         if not self._outbox:
             return None
-        taken = [self._outbox.popleft()]
+        alone = self._outbox[0].seq == 0
+        taken = [self._pop()]
         size = len(taken[0])
-        while self._outbox and size + len(self._outbox[0]) <= most_bytes:
-            taken.append(self._outbox.popleft())
+        while not alone and self._outbox and self._outbox[0].seq and size + len(self._outbox[0].body) <= most_bytes:
+            taken.append(self._pop())
             size += len(taken[-1])
-        self._outbox_bytes -= size
         return taken[0] if len(taken) == 1 else b"[" + b",".join(taken) + b"]"
+
+    def take_all(self) -> list[bytes]:
+        """Every waiting frame."""
+        return [self._pop() for _ in range(len(self._outbox))]
 
     def heard(self) -> None:
         """Any frame from the client shows that it lives."""
@@ -122,22 +139,38 @@ class Session:
     def close(self, close: Close, code: str) -> None:
         """End this session's use of its transport; what it told the client last is an `error` frame with `code`."""
         if self.closed is None:
-            self.closed = close
+            self.closed, self.closed_code = close, code
             if close is Close.OVERLOADED:
                 self._outbox.clear()
-            self._outbox.append(orjson.dumps({"type": "error", "code": code, "ref": None}))
+            frame = orjson.dumps({"type": "error", "code": code, "ref": None})
+            self._outbox.append(_Waiting(0, frame, counted=False))
             self._transport.close(close)
 
-    def _push_event(self, seq: int, body: bytes) -> None:
-        self._push(b'{"type":"event","seq":%d,%b' % (seq, body))
-
-    def _push(self, frame: bytes) -> None:
+    def _push(self, waiting: "_Waiting") -> None:
         if self.closed is not None:
             return
-        self._outbox.append(frame)
-        self._outbox_bytes += len(frame)
-        if len(self._outbox) > settings.OUTBOX_FRAMES or self._outbox_bytes > settings.OUTBOX_BYTES:
+        self._outbox.append(waiting)
+        if waiting.counted:
+            self._outbox_frames += 1
+            self._outbox_bytes += len(waiting.body)
+        if self._outbox_frames > settings.OUTBOX_FRAMES or self._outbox_bytes > settings.OUTBOX_BYTES:
             # The client resumes with its cursor, so dropping what it did not read loses nothing.
             self.close(Close.OVERLOADED, "too_slow")
         else:
             self._transport.wake()
+
+    def _pop(self) -> bytes:
+        seq, body, counted = self._outbox.popleft()
+        if counted:
+            self._outbox_frames -= 1
+            self._outbox_bytes -= len(body)
+        return b'{"type":"event","seq":%d,%b' % (seq, body) if seq else body
+
+
+class _Waiting(NamedTuple):
+    """An entry's body is shared by all sessions that wait with it; the frame around it is made when it is written."""
+
+    seq: int
+    """0 for a frame without one, which is whole already."""
+    body: bytes
+    counted: bool

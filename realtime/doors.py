@@ -1,0 +1,45 @@
+"""What the socket and the long-poll have in common: what a client asks for when it opens a session."""
+
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+from realtime.commands import Caller
+from realtime.errors import Close, Refused
+from realtime.relay import user_stream
+from realtime.session import Session, Transport
+
+Scope = Mapping[str, Any]
+"""An ASGI scope."""
+Authenticate = Callable[[Scope], Caller]
+"""From an ASGI scope to who it is; runs in a thread. Raises Refused."""
+
+SESSION_ID: Final = re.compile(r"s_[A-Za-z0-9_-]{8,62}")
+
+
+def query_of(scope: Scope) -> dict[str, str]:
+    """The query string; of a name that comes twice the first value."""
+    query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    return {name: values[0] for name, values in query.items()}
+
+
+def open_session(caller: Caller, *, named: str | None, asked_id: str | None, transport: Transport) -> Session:
+    """A session for the caller's own stream, under the id that the client brought if it is one.
+
+    `named` is whose stream the path asks for: "me" or the caller's id. Raises Refused for another one, and without the
+    scope `read`. Ids are looked up among the sessions of one user, so that somebody else's id opens nothing of theirs.
+    """
+    if named not in ("me", str(caller.user.pk)):
+        raise Refused(Close.NOT_YOUR_STREAM, "not_your_stream")
+    if "read" not in caller.scopes:
+        raise Refused(Close.FORBIDDEN, "scope_missing")
+    own = asked_id is not None and SESSION_ID.fullmatch(asked_id)
+    return Session(
+        id=asked_id if own and asked_id else f"s_{secrets.token_urlsafe(12)}",
+        user_id=caller.user.pk,
+        stream=user_stream(caller.user.pk),
+        credential=caller.credential,
+        transport=transport,
+    )

@@ -1,0 +1,147 @@
+"""The long-poll door, for networks that block WebSockets: the same sessions, frames and cursors.
+
+An ASGI route in front of Django: while a client waits it holds no thread and no database connection, only a session in
+the hub, which the event itself wakes.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any, Final
+
+import orjson
+from django.conf import settings
+from django.core.cache import cache
+
+from realtime import threads
+from realtime.doors import Authenticate, Scope, open_session, query_of
+from realtime.errors import Close, Refused
+from realtime.hub import hub
+from realtime.reading import Cursor, follow, hello_of
+from realtime.session import Session
+
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+
+PATH: Final = "/poll/user/"
+MOST_SECONDS: Final = 50.0
+"""Proxies cut a silent request at 60 s."""
+
+_STATUS = {
+    Close.NOT_SIGNED_IN: 401,
+    Close.FORBIDDEN: 403,
+    Close.NOT_YOUR_STREAM: 404,
+    Close.REPLACED: 409,
+    Close.BAD_PROTOCOL: 400,
+}
+"""How a refusal is told over HTTP; the rest is 503, come back."""
+
+
+class PollDoor:
+    """`GET /poll/user/me?session=&epoch=&since=&wait=`."""
+
+    def __init__(self, *, authenticate: Authenticate) -> None:
+        self._authenticate = authenticate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            if scope["method"] != "GET":
+                raise Refused(Close.BAD_PROTOCOL, "method_not_allowed")
+            caller = await threads.run(self._authenticate, scope)
+            query = query_of(scope)
+            wait = _seconds(query.get("wait"))
+            waiting = _Waiting()
+            named = scope["path"].removeprefix(PATH)
+            session = open_session(caller, named=named, asked_id=query.get("session"), transport=waiting)
+            answer = await _poll(session, waiting, Cursor(query.get("epoch"), query.get("since")), wait, receive)
+        except Refused as refused:
+            await _respond(send, _STATUS.get(refused.close, 503), _problem(refused), "application/problem+json")
+        else:
+            if answer is not None:
+                await _respond(send, 200, answer, "application/json")
+
+
+class _Waiting:
+    """The transport of one poll: there is something to answer, or there never will be."""
+
+    def __init__(self) -> None:
+        self.ready = asyncio.Event()
+        self.gone = False
+
+    def wake(self) -> None:
+        self.ready.set()
+
+    def close(self, close: Close) -> None:
+        self.ready.set()
+
+    async def watch(self, receive: Receive) -> None:
+        """A client that goes away frees everything at once."""
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
+        self.ready.set()
+
+
+async def _poll(session: Session, waiting: _Waiting, cursor: Cursor, wait: float, receive: Receive) -> bytes | None:
+    """The body of the answer; None when nobody waits for it any more."""
+    leased = await threads.run(_renew_lease, session)
+    watch = asyncio.create_task(waiting.watch(receive), name=f"poll {session.stream} {session.id}")
+    try:
+        started = await follow(session, cursor)
+        failed = started.mode == "resume_failed"
+        hello = None if leased and not failed else hello_of(session, started)
+        session.begin(None, started.at, started.replay)
+        if cursor.seq is not None and not failed:
+            # Set already when the replay, or what was held back, put something into the outbox.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await waiting.ready.wait()
+        if waiting.gone:
+            return None
+        if session.closed is not None:
+            raise Refused(session.closed, session.closed_code)
+        frames = b",".join(([] if hello is None else [orjson.dumps(hello)]) + session.take_all())
+        return b'{"frames":[%b],"epoch":%b,"seq":%d}' % (frames, orjson.dumps(session.epoch), session.seq)
+    finally:
+        hub.remove(session)
+        watch.cancel()
+
+
+def _renew_lease(session: Session) -> bool:
+    """Renew the lease of the session, or make one; whether it lived."""
+    key = f"lease:{session.stream}:{session.id}"
+    return cache.touch(key, settings.LEASE_SECONDS) or not cache.add(key, 1, settings.LEASE_SECONDS)
+
+
+def _seconds(wait: str | None) -> float:
+    """How long a client wants to be held; more than is good for proxies is cut."""
+    if wait is None:
+        return float(settings.POLL_SECONDS)
+    try:
+        seconds = float(wait)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise Refused(Close.BAD_PROTOCOL, "bad_wait")
+    return min(seconds, MOST_SECONDS)
+
+
+def _problem(refused: Refused) -> bytes:
+    status = _STATUS.get(refused.close, 503)
+    title = HTTPStatus(status).phrase
+    return orjson.dumps({"type": "about:blank", "title": title, "status": status, "code": refused.code})
+
+
+async def _respond(send: Send, status: int, body: bytes, content_type: str) -> None:
+    headers = [
+        (b"content-type", content_type.encode()),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+    ]
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers.append((b"www-authenticate", b"Bearer"))
+    elif status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers.append((b"retry-after", b"1"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
