@@ -7,6 +7,7 @@ import socket
 import stat
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,6 +57,8 @@ class Run:
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
                     return str(answer.read().decode())
+            except urllib.error.HTTPError as error:
+                raise AssertionError(f"{path} answers {error.code}; make run said:\n{self.said}") from error
             except OSError as error:
                 if self._process.poll() is not None or time.monotonic() > deadline:
                     raise AssertionError(f"no page ({error}); make run said:\n{self.said}") from error
