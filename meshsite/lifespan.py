@@ -7,8 +7,9 @@ from typing import Any
 
 from django.conf import settings
 
-from realtime import threads
+from realtime import doorbell, threads
 from realtime.backends import streams
+from realtime.errors import Unavailable
 from realtime.hub import hub
 from realtime.relay import send_left_behind
 
@@ -19,19 +20,21 @@ class Lifespan:
     """Starts once per event loop. Servers without a lifespan (daphne) start with their first request."""
 
     def __init__(self) -> None:
-        self._sweep: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     def ensure_started(self) -> None:
         loop = asyncio.get_running_loop()
-        if self._sweep is None or self._sweep.get_loop() is not loop:
+        if not self._tasks or self._tasks[0].get_loop() is not loop:
             hub.start(loop)
-            self._sweep = loop.create_task(_sweep(), name="sweep")
+            self._tasks = [loop.create_task(_sweep(), name="sweep")]
+            if streams().shared:
+                self._tasks.append(loop.create_task(doorbell.listen(), name="doorbell"))
 
     def stop(self) -> None:
         hub.stop()
-        if self._sweep is not None:
-            self._sweep.cancel()
-            self._sweep = None
+        for task in self._tasks:
+            task.cancel()
+        self._tasks = []
 
     async def serve(self, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
         """The ASGI lifespan protocol."""
@@ -53,8 +56,11 @@ async def _sweep() -> None:
     while True:
         try:
             await threads.run(send_left_behind)
-            for stream in hub.streams():
-                streams().open(stream)
+            followed = hub.streams()
+            tops = await threads.run(streams().keep, followed, listener=hub.worker)
+            hub.check(dict(zip(followed, tops, strict=True)))
+        except Unavailable as error:
+            log.warning("sweep: %s is away, trying again in %s s", error.store, settings.SWEEP_SECONDS)
         except Exception:
             # An outage of the database ends; the sweep must not end with it.
             log.exception("the sweep failed, the next one follows in %s s", settings.SWEEP_SECONDS)

@@ -6,8 +6,13 @@ from django.conf import settings
 
 from realtime.streams import Streams
 from realtime.streams_memory import MemoryStreams
+from realtime.streams_redis import RedisStreams
 
 
 @cache
 def streams() -> Streams:
-    return MemoryStreams(events=settings.STREAM_EVENTS, seconds=settings.STREAM_SECONDS)
+    events, seconds = settings.STREAM_EVENTS, settings.STREAM_SECONDS
+    if not settings.REDIS_URL:
+        return MemoryStreams(events=events, seconds=seconds)
+    # Three sweeps: a worker that misses one is still told.
+    return RedisStreams(settings.REDIS_URL, events=events, seconds=seconds, listen_seconds=3 * settings.SWEEP_SECONDS)

@@ -45,6 +45,14 @@ class TooLarge(Exception):
         self.limit = limit
 
 
+class Unavailable(Exception):
+    """A store that something needs does not answer: 503, come back. `store` says which."""
+
+    def __init__(self, store: str) -> None:
+        super().__init__(store)
+        self.store = store
+
+
 class Close(IntEnum):
     """Come back after these up to 4408, with backoff; stay away after the rest."""
 
@@ -102,6 +110,8 @@ def problem_of(error: Exception) -> Problem | None:
         case TooLarge():
             limit = _("The limit is %(limit)d bytes.") % {"limit": error.limit}
             return Problem(413, "too_large", _("Too large"), limit)
+        case Unavailable():
+            return Problem(503, "unavailable", _("Unavailable"), _("Try again in a moment."), {}, 1.0)
         case APIException():
             return _problem_of_api(error)
     return None

@@ -5,21 +5,38 @@ never: sessions look at `seq` and read the stream when they see a hole.
 """
 
 import asyncio
-import logging
+import secrets
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from threading import Lock
+from typing import Literal, NamedTuple
 
+from realtime import clock
 from realtime.errors import Close, Refused
 from realtime.session import Session
-from realtime.streams import Placed
+from realtime.streams import Placed, Position
 
-log = logging.getLogger(__name__)
+REMEMBER_ENDED_SECONDS = 10.0
+"""A session that was let in just before its sign-in ended may come to the hub just after."""
+
+
+class Ended(NamedTuple):
+    """What ended, by the session's `user` id or `credential`, and how its sessions are told."""
+
+    kind: Literal["user", "credential"]
+    value: str
+    close: Close
+    code: str
+
+    def concerns(self, session: Session) -> bool:
+        return self.value == (str(session.user_id) if self.kind == "user" else session.credential)
 
 
 class Hub:
     def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self.worker = f"w{secrets.token_hex(6)}"
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self._ended: deque[tuple[float, Ended]] = deque()
         self._sessions: dict[str, dict[str, Session]] = {}
         self._rung: deque[Placed] = deque()
         self._draining = False
@@ -28,16 +45,16 @@ class Hub:
     @property
     def running(self) -> bool:
         """Whether this process serves sessions."""
-        return self._loop is not None
+        return self.loop is not None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+        self.loop = loop
 
     def stop(self) -> None:
         """Send every session away with 1012: they come back, here or elsewhere, with their cursor."""
         for session in self.sessions():
             session.close(Close.RESTART, "restart")
-        self._loop = None
+        self.loop = None
 
     def sessions(self, stream: str | None = None) -> list[Session]:
         """The sessions that follow a stream here, or all of them."""
@@ -51,6 +68,9 @@ class Hub:
 
     def add(self, session: Session, *, limit: int) -> None:
         """Let a session hear of its stream. One with the same id is replaced; past the limit the new one is refused."""
+        for until, ended in self._ended:
+            if until > clock.monotonic() and ended.concerns(session):
+                raise Refused(ended.close, ended.code)
         followers = self._sessions.setdefault(session.stream, {})
         replaced = followers.get(session.id)
         if replaced is None and len(followers) >= limit:
@@ -67,34 +87,44 @@ class Hub:
             if not followers:
                 del self._sessions[session.stream]
 
-    def close_where(self, matches: Callable[[Session], bool], close: Close, code: str) -> None:
-        """Send sessions of this process away, from any thread."""
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._close_where, matches, close, code)
+    def check(self, tops: Mapping[str, Position]) -> None:
+        """Compare where sessions stand with their streams: what a lost ring left out is read, a new epoch ends them."""
+        for stream, top in tops.items():
+            for session in self.sessions(stream):
+                session.check(top)
+
+    def end(self, ended: Ended) -> None:
+        """Send away the sessions of this process that something concerned which ended, from any thread."""
+        if self.loop is not None:
+            self.loop.call_soon_threadsafe(self._end, ended)
 
     def ring(self, placed: Sequence[Placed]) -> None:
         """Tell the sessions of this process of new entries, from any thread."""
-        if self._loop is None:
+        if self.loop is None:
             return
         with self._lock:
             self._rung.extend(placed)
             if self._draining:
                 return
             self._draining = True
-        self._loop.call_soon_threadsafe(self._drain)
+        self.loop.call_soon_threadsafe(self._drain)
 
     def _drain(self) -> None:
         with self._lock:
             rung, self._rung = self._rung, deque()
             self._draining = False
-        for entry, seqs in rung:
+        for entry, seqs, _listeners in rung:
             for stream, seq in seqs.items():
                 for session in list(self._sessions.get(stream, {}).values()):
                     session.deliver(seq, entry)
 
-    def _close_where(self, matches: Callable[[Session], bool], close: Close, code: str) -> None:
-        for session in filter(matches, self.sessions()):
-            session.close(close, code)
+    def _end(self, ended: Ended) -> None:
+        now = clock.monotonic()
+        while self._ended and self._ended[0][0] <= now:
+            self._ended.popleft()
+        self._ended.append((now + REMEMBER_ENDED_SECONDS, ended))
+        for session in filter(ended.concerns, self.sessions()):
+            session.close(ended.close, ended.code)
 
 
 hub = Hub()

@@ -8,7 +8,7 @@ from django.conf import settings
 
 from realtime import clock, threads
 from realtime.backends import streams
-from realtime.errors import Close
+from realtime.errors import Close, Refused, Unavailable
 from realtime.hub import hub
 from realtime.session import Mode, Session
 from realtime.streams import Entry, Gap, Position
@@ -52,9 +52,9 @@ class CatchUp:
     replay: list[tuple[int, bytes]] = field(default_factory=list)
 
 
-def catch_up(stream: str, user_id: int, cursor: Cursor) -> CatchUp:
+def catch_up(stream: str, user_id: int, cursor: Cursor, listener: str) -> CatchUp:
     """Everything after the cursor, or why it cannot be whole: never a part."""
-    top = streams().open(stream)
+    [top] = streams().keep([stream], listener=listener)
     if cursor.seq is None:
         return CatchUp("fresh", top)
     seq = _parsed(cursor.seq)
@@ -77,7 +77,10 @@ async def follow(session: Session, cursor: Cursor) -> CatchUp:
     # Added before the read: an entry published in between is held back, otherwise it would reach nobody.
     hub.add(session, limit=settings.SESSIONS_PER_USER)
     session.on_hole = _heal
-    return await threads.run(catch_up, session.stream, session.user_id, cursor)
+    try:
+        return await threads.run(catch_up, session.stream, session.user_id, cursor, hub.worker)
+    except Unavailable as error:
+        raise Refused(Close.OVERLOADED, "unavailable") from error
 
 
 def hello_of(session: Session, started: CatchUp) -> dict[str, Any]:
@@ -107,7 +110,11 @@ def _heal(session: Session) -> None:
 
 async def _read_hole(session: Session) -> None:
     cursor = Cursor(session.epoch, str(session.seq))
-    found = await threads.run(catch_up, session.stream, session.user_id, cursor)
+    try:
+        found = await threads.run(catch_up, session.stream, session.user_id, cursor, hub.worker)
+    except Exception:
+        session.close(Close.OVERLOADED, "unavailable")
+        raise
     if found.mode == "resumed":
         session.heal(found.at.seq, found.replay)
     else:

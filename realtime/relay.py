@@ -6,6 +6,8 @@ from datetime import timedelta
 
 from realtime import clock
 from realtime.backends import streams
+from realtime.doorbell import ring
+from realtime.errors import Unavailable
 from realtime.hub import hub
 from realtime.models import OutboxEvent
 from realtime.streams import Entry
@@ -28,32 +30,45 @@ def send(order: str, up_to: int) -> None:
     """Append the pending events of one order up to a row, oldest first. Repeats change nothing.
 
     Rows of an earlier commit go first although another worker wrote them: whoever is first sends both, so that no later
-    event of a channel ever gets a lower place. A process that does not serve streams leaves its rows to one that does.
+    event of a channel ever gets a lower place. A process that does not serve streams leaves its rows to one that does,
+    and an outage leaves them to the sweep.
     """
     if not (streams().shared or hub.running):
         return
+    try:
+        _send(order, up_to)
+    except Unavailable:
+        log.warning("relay: the streams are away, events of %s wait in the outbox", order)
+
+
+def send_left_behind() -> int:
+    """Send what is in the outbox for more than a moment. The number of orders that had something.
+
+    Raises Unavailable when the streams are away.
+    """
+    old = OutboxEvent.objects.filter(created_at__lt=clock.now() - timedelta(seconds=LEFT_BEHIND_SECONDS))
+    newest: dict[str, int] = {}
+    for order, pk in old.order_by("pk").values_list("order_key", "pk"):
+        newest[order] = pk
+    for order, pk in newest.items():
+        _send(order, pk)
+    if newest:
+        log.info("relay: sent the events of %d orders that were left behind", len(newest))
+    return len(newest)
+
+
+def _send(order: str, up_to: int) -> None:
     while True:
         pending = OutboxEvent.objects.filter(order_key=order, pk__lte=up_to).order_by("pk")
         rows = list(pending[:ROWS_AT_ONCE])
         if not rows:
             return
         placed = streams().append([(_entry(row), _streams_of(row)) for row in rows])
-        hub.ring(placed)
+        # Deleted before the ring, which may fail: what is in the streams is safe.
         OutboxEvent.objects.filter(pk__in=[row.pk for row in rows]).delete()
+        ring(placed)
         if len(rows) < ROWS_AT_ONCE:
             return
-
-
-def send_left_behind() -> int:
-    """Send what is in the outbox for more than a moment. The number of orders that had something."""
-    old = OutboxEvent.objects.filter(created_at__lt=clock.now() - timedelta(seconds=LEFT_BEHIND_SECONDS))
-    newest: dict[str, int] = {}
-    for order, pk in old.order_by("pk").values_list("order_key", "pk"):
-        newest[order] = pk
-    for order, pk in newest.items():
-        log.info("relay: sending events of %s that were left behind", order)
-        send(order, pk)
-    return len(newest)
 
 
 def _entry(row: OutboxEvent) -> Entry:

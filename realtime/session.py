@@ -90,6 +90,16 @@ class Session:
             self._held = [(seq, entry)]
             self.on_hole(self)
 
+    def check(self, top: Position) -> None:
+        """Compare with where the stream stands: read what a lost ring left out; start anew in another epoch."""
+        if self._held is not None:
+            return
+        if top.epoch != self.epoch:
+            self.close(Close.RESTART, "new_epoch")
+        elif top.seq > self._seq and self.on_hole is not None:
+            self._held = []
+            self.on_hole(self)
+
     def send(self, frame: dict[str, Any]) -> None:
         """A frame without a seq: reply, error, ping, ephemeral."""
         self._push(_Waiting(0, orjson.dumps(frame), counted=True))

@@ -28,10 +28,14 @@ class Entry:
 
 
 class Placed(NamedTuple):
-    """An entry and the seq it got in each stream that was open."""
+    """An entry, the seq that it got in each stream that was open, and the workers where somebody reads them.
+
+    Streams without a listener, which are all of those in memory, are read in this process or by nobody.
+    """
 
     entry: Entry
     seqs: dict[str, int]
+    listeners: dict[str, list[str]]
 
 
 GapReason = Literal["too_old", "unknown_epoch", "future_seq"]
@@ -48,11 +52,16 @@ class Gap(Exception):
 
 
 class Streams(Protocol):
+    """Calls may block for a moment and come from any thread. They raise Unavailable when the store does not answer."""
+
     shared: bool
     """Whether other processes see the same streams."""
 
     def open(self, stream: str) -> Position:
         """Make sure that the stream exists and lives STREAM_SECONDS from now; its top."""
+
+    def keep(self, streams: Sequence[str], *, listener: str) -> list[Position]:
+        """`open` for many, and the note that this worker, the listener, has readers for them. The note soon fades."""
 
     def append(self, entries: Sequence[tuple[Entry, Iterable[str]]]) -> list[Placed]:
         """Append each entry to the streams named beside it that are open. Entries seen before are left out."""

@@ -39,6 +39,9 @@ class MemoryStreams:
             found.expires_at = clock.monotonic() + self._seconds
             return Position(found.epoch, found.seq)
 
+    def keep(self, streams: Sequence[str], *, listener: str) -> list[Position]:
+        return [self.open(stream) for stream in streams]
+
     def append(self, entries: Sequence[tuple[Entry, Iterable[str]]]) -> list[Placed]:
         with self._lock:
             self._sweep()
@@ -75,7 +78,7 @@ class MemoryStreams:
                 found.seq += 1
                 found.entries.append(entry)
                 seqs[name] = found.seq
-        return Placed(entry, seqs)
+        return Placed(entry, seqs, {})
 
     def _first_time(self, event_id: str) -> bool:
         if event_id in self._seen:
