@@ -26,6 +26,12 @@ class MessagesAnswer(TypedDict):
     next_since_id: int
 
 
+class ChangesAnswer(TypedDict):
+    changes: list[MessagePayload]
+    rev: int
+    has_more: bool
+
+
 class DeletedAnswer(TypedDict):
     message_id: int
     channel_id: int
@@ -77,6 +83,30 @@ def list_messages(caller: Caller, params: dict[str, Any]) -> MessagesAnswer:
         return _messages([*before, *after], more_before or more_after, next_since_id)
     page, has_more = rows.before(params.get("before_id"), limit)
     return _messages(page, has_more, page[-1].pk if page else 0)
+
+
+class ChangesParams(Params):
+    channel_id = id_field()
+    since_rev = cursor_field()
+    limit = limit_field()
+
+
+@method("message.changes", params=ChangesParams, answer=ChangesAnswer, scope="read")
+def changes(caller: Caller, params: dict[str, Any]) -> ChangesAnswer:
+    """Everything in a channel that was sent, edited or deleted since a `rev`, as it is now; deleted ones as tombstones.
+
+    Go on with the `rev` of the answer. It catches up what history by id cannot: changes of older messages.
+    """
+    channel = readable_channel(caller, params["channel_id"])
+    # The channel's rev was read before the rows: what changes in between has a higher one and comes again.
+    messages = Message.objects.with_author().filter(channel=channel)
+    page, has_more = messages.changed_since(params["since_rev"], params["limit"])
+    newest = page[-1].rev if page else 0
+    return {
+        "changes": [message_payload(message) for message in page],
+        "rev": newest if has_more else max(newest, channel.rev),
+        "has_more": has_more,
+    }
 
 
 class MessageUpdateParams(Params):

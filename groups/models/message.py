@@ -39,6 +39,13 @@ class MessageQuerySet(models.QuerySet["Message"]):
         newest_first = list(rows.order_by("-pk")[: limit + 1])
         return newest_first[:limit][::-1], len(newest_first) > limit
 
+    def changed_since(self, since_rev: int, limit: int) -> tuple[list["Message"], bool]:
+        """Up to `limit` messages of one channel that changed after a rev, deleted ones too, in the order of their last
+        change; whether there are more.
+        """
+        rows = list(self.filter(rev__gt=since_rev).order_by("rev")[: limit + 1])
+        return rows[:limit], len(rows) > limit
+
     def with_author(self) -> Self:
         return self.select_related("author")
 
