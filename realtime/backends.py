@@ -4,15 +4,23 @@ from functools import cache
 
 from django.conf import settings
 
+from realtime.redis_connection import RedisConnection
 from realtime.streams import Streams
 from realtime.streams_memory import MemoryStreams
 from realtime.streams_redis import RedisStreams
 
 
 @cache
+def redis() -> RedisConnection | None:
+    """The connection to REDIS_URL, if it is set."""
+    return RedisConnection(settings.REDIS_URL) if settings.REDIS_URL else None
+
+
+@cache
 def streams() -> Streams:
     events, seconds = settings.STREAM_EVENTS, settings.STREAM_SECONDS
-    if not settings.REDIS_URL:
+    connection = redis()
+    if connection is None:
         return MemoryStreams(events=events, seconds=seconds)
     # Three sweeps: a worker that misses one is still told.
-    return RedisStreams(settings.REDIS_URL, events=events, seconds=seconds, listen_seconds=3 * settings.SWEEP_SECONDS)
+    return RedisStreams(connection, events=events, seconds=seconds, listen_seconds=3 * settings.SWEEP_SECONDS)

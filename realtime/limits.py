@@ -1,35 +1,78 @@
-"""Token buckets per user and kind, shared by every door: `per_minute` refills, `burst` at most at once."""
+"""Token buckets per key, shared by every door and worker: `per_minute` refills, `burst` at most at once."""
 
 from threading import Lock
+from typing import cast
 
 from realtime import clock
-from realtime.errors import RateLimited
+from realtime.backends import redis
+from realtime.errors import RateLimited, Unavailable
 
-_buckets: dict[str, tuple[float, float]] = {}
-_lock = Lock()
-SWEEP_ABOVE = 10_000
-"""Buckets kept before full ones are thrown away."""
+# ARGV: tokens per second, burst. The seconds until a token is there, as text; "0" when one was taken.
+SPEND = """
+local now = redis.call('TIME')
+now = now[1] + now[2] / 1000000
+local bucket = redis.call('HMGET', KEYS[1], 'tokens', 'at')
+local rate, burst = tonumber(ARGV[1]), tonumber(ARGV[2])
+local tokens = math.min(burst, (bucket[1] or burst) + math.max(0, now - (bucket[2] or now)) * rate)
+if tokens < 1 then return tostring((1 - tokens) / rate) end
+redis.call('HSET', KEYS[1], 'tokens', tostring(tokens - 1), 'at', string.format('%.6f', now))
+redis.call('EXPIRE', KEYS[1], math.ceil(burst / rate) + 1)
+return '0'
+"""
 
 
 def spend(key: str, *, per_minute: float, burst: float) -> None:
     """Take one token. Raises RateLimited, which takes none, with the seconds until one is there."""
-    now = clock.monotonic()
-    with _lock:
-        tokens, at = _buckets.get(key, (burst, now))
-        tokens = min(burst, tokens + max(0.0, now - at) * per_minute / 60)
-        if tokens < 1:
-            raise RateLimited((1 - tokens) * 60 / per_minute)
-        if len(_buckets) > SWEEP_ABOVE:
-            _forget_full(now)
-        _buckets[key] = (tokens - 1, now)
+    rate = per_minute / 60
+    connection = redis()
+    try:
+        if connection is None:
+            wait = _buckets.spend(key, rate, burst)
+        else:
+            wait = float(
+                connection.run(lambda client: cast(bytes, client.eval(SPEND, 1, f"ms:limit:{key}", rate, burst)))
+            )
+    except Unavailable:
+        # An outage must not stop people from writing; until it ends each worker counts for itself.
+        wait = _buckets.spend(key, rate, burst)
+    if wait > 0:
+        raise RateLimited(wait)
 
 
 def forget_all() -> None:
     """Start anew; for tests, which share one process."""
-    with _lock:
-        _buckets.clear()
+    _buckets.forget_all()
 
 
-def _forget_full(now: float) -> None:
-    for key in [key for key, (_, at) in _buckets.items() if now - at > 60]:
-        del _buckets[key]
+class _Buckets:
+    """Those of one process. Full ones are forgotten when there are many, as they say nothing."""
+
+    MANY = 10_000
+
+    def __init__(self) -> None:
+        self._tokens: dict[str, tuple[float, float]] = {}
+        self._lock = Lock()
+
+    def spend(self, key: str, rate: float, burst: float) -> float:
+        """The seconds until a token is there; 0 when one was taken."""
+        now = clock.monotonic()
+        with self._lock:
+            tokens, at = self._tokens.get(key, (burst, now))
+            tokens = min(burst, tokens + max(0.0, now - at) * rate)
+            if tokens < 1:
+                return (1 - tokens) / rate
+            if len(self._tokens) >= self.MANY:
+                self._forget_full(now, burst / rate)
+            self._tokens[key] = (tokens - 1, now)
+            return 0.0
+
+    def forget_all(self) -> None:
+        with self._lock:
+            self._tokens.clear()
+
+    def _forget_full(self, now: float, seconds: float) -> None:
+        for key in [key for key, (_, at) in self._tokens.items() if now - at > seconds]:
+            del self._tokens[key]
+
+
+_buckets = _Buckets()

@@ -6,27 +6,22 @@ Keys, all of one shard in one hash slot so that one script may touch them:
   ms:{3}:b:<event id>  string the event, once for all readers of the shard; lives STREAM_SECONDS
 """
 
+import hashlib
 import secrets
-import time
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar, cast
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
 
 import orjson
 from redis import Redis
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError
 
-from realtime.errors import Unavailable
+from realtime.redis_connection import RedisConnection
 from realtime.streams import Entry, Gap, Placed, Position
-
-T = TypeVar("T")
 
 REMEMBER_IDS_SECONDS = 60
 """How long an event that nobody reads is known. Its id comes again only while its outbox row lives: seconds."""
-PAUSE_SECONDS = 0.5
-"""After a failure nobody waits for a timeout again for this long."""
-READ_AT_ONCE = 500
 
 # ARGV: the epoch for a new stream, milliseconds to live, listener or "", seconds that it listens
 OPEN = """
@@ -85,14 +80,17 @@ return found
 class RedisStreams:
     shared = True
 
-    def __init__(self, url: str, *, events: int, seconds: float, listen_seconds: float, shards: int = 1) -> None:
-        self._redis = Redis.from_url(url, socket_timeout=2, socket_connect_timeout=1, health_check_interval=15)
+    def __init__(
+        self, connection: RedisConnection, *, events: int, seconds: float, listen_seconds: float, shards: int = 1
+    ) -> None:
+        self._connection = connection
         self._events = events
         self._seconds = seconds
         self._listen_seconds = max(1, round(listen_seconds))
         self._shards = shards
-        self._sha = {script: str(self._redis.register_script(script).sha) for script in (OPEN, APPEND, READ)}
-        self._down_until = 0.0
+        self._sha = {
+            script: hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest() for script in (OPEN, APPEND, READ)
+        }
 
     def open(self, stream: str) -> Position:
         return self.keep([stream], listener="")[0]
@@ -118,7 +116,7 @@ class RedisStreams:
         if after.seq > seq:
             raise Gap("future_seq", top)
         keys = [f"ms:{{{self._shard(stream)}}}:b:{event_id.decode()}" for event_id in ids]
-        bodies: list[Any] = self._guarded(lambda: cast(list[Any], self._redis.mget(keys))) if keys else []
+        bodies = self._connection.run(lambda client: cast(list[Any], client.mget(keys))) if keys else []
         if len(ids) < seq - after.seq or not all(bodies):
             raise Gap("too_old", top, (after.seq + 1, seq))
         entries = [_unpacked(event_id, body) for event_id, body in zip(ids, bodies, strict=True)]
@@ -157,31 +155,21 @@ class RedisStreams:
         if not calls:
             return []
 
-        def attempt() -> list[Any]:
-            pipeline = self._redis.pipeline(transaction=False)
+        def attempt(client: Redis) -> list[Any]:
+            pipeline = client.pipeline(transaction=False)
             for script, keys, arguments in calls:
                 pipeline.evalsha(self._sha[script], len(keys), *keys, *arguments)
             return pipeline.execute()
 
-        def with_scripts() -> list[Any]:
+        def with_scripts(client: Redis) -> list[Any]:
             try:
-                return attempt()
+                return attempt(client)
             except NoScriptError:
                 for script in self._sha:
-                    self._redis.script_load(script)
-                return attempt()
+                    client.script_load(script)
+                return attempt(client)
 
-        return self._guarded(with_scripts)
-
-    def _guarded(self, work: Callable[[], T]) -> T:
-        """Raises Unavailable for an outage: at once, when there was one a moment ago."""
-        if time.monotonic() < self._down_until:
-            raise Unavailable("redis")
-        try:
-            return work()
-        except RedisError as error:
-            self._down_until = time.monotonic() + PAUSE_SECONDS
-            raise Unavailable("redis") from error
+        return self._connection.run(with_scripts)
 
 
 def _packed(entry: Entry) -> bytes:

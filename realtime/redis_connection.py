@@ -1,0 +1,34 @@
+"""The connections to Redis, and what an outage of it costs: nobody waits long, and not one after the other."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from realtime.errors import Unavailable
+
+T = TypeVar("T")
+
+TIMEOUT_SECONDS = 1.0
+PAUSE_SECONDS = 1.0
+"""After a failure everybody is told so at once for this long, instead of waiting for a timeout of their own."""
+
+
+class RedisConnection:
+    def __init__(self, url: str) -> None:
+        self.client = Redis.from_url(
+            url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS, health_check_interval=15
+        )
+        self._down_until = 0.0
+
+    def run(self, work: Callable[[Redis], T]) -> T:
+        """Do something with Redis. Raises Unavailable for an outage; what was asked may have been done all the same."""
+        if time.monotonic() < self._down_until:
+            raise Unavailable("Redis")
+        try:
+            return work(self.client)
+        except RedisError as error:
+            self._down_until = time.monotonic() + PAUSE_SECONDS
+            raise Unavailable("Redis") from error
