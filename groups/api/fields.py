@@ -1,10 +1,13 @@
 """Fields that take exactly their type. DRF's own would make "5" of 5 and "True" of true."""
 
-from typing import Any
+import re
+from typing import Any, Final
 
 from rest_framework import serializers
 
 BIGGEST_ID = 2**63 - 1
+_DIGITS: Final = re.compile("-?[0-9]+")
+"""int() would take "1_0", " 1" and digits of other scripts too."""
 
 
 class Whole(serializers.IntegerField):
@@ -12,6 +15,8 @@ class Whole(serializers.IntegerField):
 
     def to_internal_value(self, data: Any) -> int:
         text = isinstance(data, str) and self.context.get("query", False)
+        if text and not _DIGITS.fullmatch(data):
+            self.fail("invalid")
         if not text and (isinstance(data, bool) or not isinstance(data, int)):
             self.fail("invalid")
         value: int = super().to_internal_value(data)
