@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from groups.actions.messages import delete_message
+from groups.actions.users import deactivate_user
 from groups.models import ApiToken, Channel, Invite, Message, User, Workspace
 
 admin.site.site_header = admin.site.site_title = "Meshsite"
@@ -97,6 +98,11 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg] # generic only in th
     search_fields = ("username", "display_name", "email")
     fieldsets = (*(DjangoUserAdmin.fieldsets or ()), (_("Profile"), {"fields": ("display_name", "demo")}))
     readonly_fields = ("demo",)
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if "is_active" in form.changed_data and not obj.is_active:
+            deactivate_user(user=obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Accounts are deactivated: what they wrote belongs to the history of others."""

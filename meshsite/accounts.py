@@ -1,11 +1,19 @@
 """What django-allauth is told about accounts here."""
 
+from typing import Any
+
+from allauth.account import signals
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.auth_backends import AuthenticationBackend
+from django.contrib.auth.signals import user_logged_out
 from django.core.exceptions import ValidationError
+from django.dispatch import receiver
+from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from groups.models import User
+from meshsite.credentials import credential_of_session
+from realtime.control import check_user_again, close_credential
 
 RESERVED = {"me", "admin", "channel", "here", "everyone", "all"}
 """Words that mean something else in a path or a mention."""
@@ -22,3 +30,16 @@ class Adapter(DefaultAccountAdapter):
         if username.lower() in RESERVED:
             raise ValidationError(_("This name is reserved. Choose another one."))
         return username
+
+
+# Signals, because pages and the admin site sign out through Django's own function, which offers nothing else.
+@receiver(user_logged_out)
+def _end_sessions(request: HttpRequest, user: User | None, **kwargs: Any) -> None:
+    if user is not None and request.session.session_key:
+        close_credential(credential_of_session(request.session.session_key))
+
+
+@receiver([signals.password_changed, signals.password_set, signals.password_reset])
+def _check_again(user: User, **kwargs: Any) -> None:
+    """A new password ends the other sign-ins."""
+    check_user_again(user.pk)

@@ -5,4 +5,5 @@ class MeshsiteConfig(AppConfig):
     name = "meshsite"
 
     def ready(self) -> None:
-        from meshsite import boot, tickets  # noqa: F401 - they register methods
+        # They register methods and hear of sign-outs.
+        from meshsite import accounts, boot, tickets  # noqa: F401

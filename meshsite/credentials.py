@@ -1,5 +1,6 @@
 """Who is it? The same answer on HTTP, on the socket and on the long-poll: a session cookie, a token or a ticket."""
 
+import hashlib
 from collections.abc import Mapping
 from datetime import timedelta
 from http.cookies import CookieError, SimpleCookie
@@ -23,7 +24,12 @@ _sessions = import_module(settings.SESSION_ENGINE)
 
 
 def caller_of_session(user: User, session_key: str) -> Caller:
-    return Caller(user, ALL_SCOPES, f"session:{session_key}")
+    return Caller(user, ALL_SCOPES, credential_of_session(session_key))
+
+
+def credential_of_session(session_key: str) -> str:
+    """How the sockets and polls of a sign-in name it. Hashed, as the key itself is the secret."""
+    return f"session:{hashlib.sha256(session_key.encode()).hexdigest()[:32]}"
 
 
 def caller_of_token(secret: str) -> Caller | None:
@@ -34,7 +40,7 @@ def caller_of_token(secret: str) -> Caller | None:
     now = clock.now()
     if token.last_used_at is None or now - token.last_used_at > USED_AGAIN_AFTER:
         ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
-    return Caller(token.owner, frozenset(token.scopes), f"token:{token.pk}")
+    return Caller(token.owner, frozenset(token.scopes), token.credential)
 
 
 def issue_ticket(caller: Caller) -> str:

@@ -13,3 +13,8 @@ def close_user(user_id: int) -> None:
 def close_credential(credential: str) -> None:
     """A sign-in that ended or a token that was revoked: the sessions that it opened."""
     doorbell.tell_all(Ended("credential", credential, Close.NOT_SIGNED_IN, "signed_out"))
+
+
+def check_user_again(user_id: int) -> None:
+    """Something about a user's sign-ins changed: they come back, those whose sign-in ended are told so then."""
+    doorbell.tell_all(Ended("user", str(user_id), Close.RESTART, "check_again"))

@@ -122,7 +122,8 @@ class Hub:
         now = clock.monotonic()
         while self._ended and self._ended[0][0] <= now:
             self._ended.popleft()
-        self._ended.append((now + REMEMBER_ENDED_SECONDS, ended))
+        if ended.close is not Close.RESTART:
+            self._ended.append((now + REMEMBER_ENDED_SECONDS, ended))
         for session in filter(ended.concerns, self.sessions()):
             session.close(ended.close, ended.code)
 

@@ -1,12 +1,15 @@
 from collections.abc import Iterable
 from datetime import timedelta
+from functools import partial
 
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.utils.translation import gettext as _
 
 from groups.models import ApiToken, User, secrets
 from groups.models.token import Scope
 from realtime import clock
+from realtime.control import close_credential
 
 DAYS = range(1, 3651)
 
@@ -34,9 +37,11 @@ def create_token(*, owner: User, name: str, scopes: Iterable[str], days: int) ->
 
 
 def revoke_token(*, owner: User, token_id: int) -> ApiToken:
-    """End a token now. Revoking it again changes nothing."""
-    token = ApiToken.objects.get(pk=token_id, owner=owner)
-    if token.revoked_at is None:
-        token.revoked_at = clock.now()
-        token.save(update_fields=["revoked_at"])
+    """End a token now, with the sockets and polls that it opened. Revoking it again changes nothing."""
+    with transaction.atomic():
+        token = ApiToken.objects.select_for_update().get(pk=token_id, owner=owner)
+        if token.revoked_at is None:
+            token.revoked_at = clock.now()
+            token.save(update_fields=["revoked_at"])
+            transaction.on_commit(partial(close_credential, token.credential), robust=True)
     return token

@@ -45,3 +45,8 @@ class ApiToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
+
+    @property
+    def credential(self) -> str:
+        """How the sessions that it opens name it."""
+        return f"token:{self.pk}"
