@@ -117,8 +117,9 @@ export function handleDrawer() {
   byId("scrim").addEventListener("click", () => show(false));
   drawer.addEventListener("click", (event) => event.target.closest(".channel-link") && show(false));
   addEventListener("hashchange", () => narrow.matches && location.hash.startsWith("#/channels/") && show(false));
-  drawer.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || !narrow.matches) return;
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || button.getAttribute("aria-expanded") === "false") return;
+    if (document.querySelector("dialog[open], :popover-open")) return;
     show(false);
     button.focus();
   });

@@ -326,9 +326,10 @@ export class Timeline {
   /** The first message that is seen, and where it is: it stays there when something is put above it. */
   #anchor() {
     const top = this.#scroller.getBoundingClientRect().top;
-    for (const node of this.#list.children) {
+    // A line between messages stands elsewhere once older ones are there.
+    for (const node of this.#list.querySelectorAll(".message")) {
       const rect = node.getBoundingClientRect();
-      if (rect.bottom > top && node.dataset.key !== "new") return { key: node.dataset.key, top: rect.top };
+      if (rect.bottom > top) return { key: node.dataset.key, top: rect.top };
     }
     return null;
   }
