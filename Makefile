@@ -17,15 +17,16 @@ install-dev: install
 run: install ## Serve on http://127.0.0.1:8000 (PORT changes it), with a demo in an empty database.
 	@exec $(PYTHON_BIN) -m scripts.run
 
-check: install-dev ## Format, lint, types, layers, migrations, production settings, JavaScript syntax.
+check: install-dev ## Format, lint, types, layers, migrations, production settings, JavaScript, catalogues.
+	@scripts/need node gettext
 	$(PYTHON_BIN) -m ruff format --check
 	$(PYTHON_BIN) -m ruff check
 	.venv/bin/lint-imports
 	DEBUG=1 $(PYTHON_BIN) -m mypy
 	DEBUG=1 $(PYTHON_BIN) manage.py makemigrations --check --dry-run
 	$(PRODUCTION) $(PYTHON_BIN) manage.py check --deploy --fail-level WARNING
-	@scripts/need node
-	scripts/check-javascript $(JS_FILES)
+	@scripts/check-javascript $(JS_FILES)
+	scripts/check-messages
 
 test: install-dev ## The whole suite: JavaScript, PostgreSQL, SQLite and a real browser.
 	@scripts/need postgresql redis node chromium fonts
@@ -40,6 +41,11 @@ format: install-dev ## Rewrite the Python files in the one format.
 	$(PYTHON_BIN) -m ruff check --fix
 	$(PYTHON_BIN) -m ruff format
 
+messages: install-dev ## Collect new texts into the catalogues, and compile them.
+	@scripts/need gettext
+	@scripts/messages
+	DEBUG=1 $(PYTHON_BIN) manage.py compilemessages --verbosity=0 --ignore=.venv
+
 pins: install ## Resolve requirements*.in again into requirements*.txt.
 	scripts/pins
 
@@ -47,4 +53,4 @@ clean: ## Remove .venv and everything that tools made; keep the database.
 	rm -rf .venv staticfiles .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help install install-dev run check test test-fast format pins clean
+.PHONY: help install install-dev run check test test-fast format messages pins clean
