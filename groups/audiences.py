@@ -35,20 +35,23 @@ def forget_all() -> None:
 
 @audience_kind("channel")
 def _members_of_channel(*, id: int, rev: int, members_rev: int) -> Iterable[int]:
-    return _members("channel", id, rev, members_rev)
+    """Without those who joined with the event itself: they are told of the channel instead, as it is then."""
+    joined_revs = _joined_revs("channel", id, members_rev)
+    return [user_id for user_id, joined_rev in joined_revs.items() if joined_rev < rev]
 
 
 @audience_kind("workspace")
 def _members_of_workspace(*, id: int, rev: int, members_rev: int) -> Iterable[int]:
-    return _members("workspace", id, rev, members_rev)
+    joined_revs = _joined_revs("workspace", id, members_rev)
+    return [user_id for user_id, joined_rev in joined_revs.items() if joined_rev <= rev]
 
 
-def _members(kind: str, pk: int, rev: int, members_rev: int) -> Iterable[int]:
-    """Without those who joined after the event: their first sight of the channel holds it already."""
+def _joined_revs(kind: str, pk: int, members_rev: int) -> dict[int, int]:
+    """Who is a member since when. Who joined after an event is not told of it: their first sight holds it already."""
     known = _known.get((kind, pk))
     if known is None or known.members_rev != members_rev or known.until < clock.monotonic():
         known = _read(kind, pk)
-    return [user_id for user_id, joined_rev in known.joined_revs.items() if joined_rev <= rev]
+    return known.joined_revs
 
 
 def _read(kind: str, pk: int) -> _Known:

@@ -1,10 +1,11 @@
-"""The cast, which never changes: ada and bob are members, eve is not; grace is the owner, mia moderates, gus is a guest.
+"""The cast, which never changes: ada and bob are members, eve is not; grace owns, mia moderates, gus is a guest.
 
 Three ways to look: `api` calls as somebody, `published` sees what leaves, `stored` sees what is there.
 """
 
 import itertools
 import json
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.core.cache import cache
+from django.db import connection
 from django.db.models import Max
 from django.http import HttpResponse
 from django.test import Client
@@ -229,6 +231,26 @@ def published() -> Iterator[list[Told]]:
         of = dict(row.audience)
         user_ids = set(relay.RESOLVERS[of.pop("kind")](**of))
         told.append(Told(row.name, json.loads("{" + row.body)["data"], user_ids, row.order_key))
+
+
+def at_once(*jobs: Callable[[], Any]) -> list[Any]:
+    """Run all in threads of their own that start together; what they return."""
+    together, got = threading.Barrier(len(jobs)), []
+
+    def run(job: Callable[[], Any]) -> None:
+        try:
+            together.wait(timeout=10)
+            got.append(job())
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=(job,)) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert len(got) == len(jobs)
+    return got
 
 
 def names(told: list[Told]) -> list[str]:
