@@ -12,7 +12,6 @@ from django.utils.translation import gettext as _
 from django.views.defaults import server_error
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.plumbing import resolve_type_hint
 from drf_spectacular.utils import extend_schema
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed, ParseError
@@ -24,6 +23,7 @@ from rest_framework.views import APIView, set_rollback
 
 from groups.models import User
 from meshsite.credentials import caller_of_session, caller_of_token
+from meshsite.schemas import json_schema
 from realtime import commands
 from realtime.commands import Caller, Method
 from realtime.errors import Problem, TooLarge, UnknownMethod, problem_of
@@ -142,7 +142,7 @@ def _view_of(method: Method) -> Any:
         "description": method.summary,
         "tags": [method.name.partition(".")[0]],
         "responses": {
-            200: resolve_type_hint(method.answer),  # type: ignore[no-untyped-call]
+            200: json_schema(method.answer),
             ("4XX", PROBLEM_TYPE): _PROBLEM_SCHEMA,
         },
     }

@@ -12,7 +12,7 @@ from django.conf import settings
 from realtime import commands, threads
 from realtime.commands import Caller
 from realtime.doors import Authenticate, Scope, open_session, query_of
-from realtime.errors import Close, Problem, Refused, problem_of
+from realtime.errors import Close, Problem, Refused, known, problem_of
 from realtime.hub import hub
 from realtime.reading import Cursor, follow, hello_of
 from realtime.session import Session
@@ -172,7 +172,7 @@ def _parsed(message: Mapping[str, Any], session: Session) -> dict[str, Any] | No
 
 
 def _complain(session: Session, code: str, ref: object = None) -> None:
-    session.send({"type": "error", "code": code, "ref": ref if isinstance(ref, str) else None})
+    session.send({"type": "error", "code": known(code), "ref": ref if isinstance(ref, str) else None})
 
 
 async def _answer(session: Session, caller: Caller, frame: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """Exception -> stable code, and the close codes with what a client does on each. docs/protocol.md lists both."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any
 
@@ -10,13 +10,60 @@ from django.utils.translation import gettext as _
 from rest_framework.exceptions import APIException, ErrorDetail
 from rest_framework.exceptions import ValidationError as InvalidParams
 
+CODES = {
+    "bad_frame": "The frame is not an object of the form that its type asks for.",
+    "bad_json": "The frame is not JSON.",
+    "bad_request": "The body is not JSON, or the request is broken.",
+    "bad_wait": "`wait` is not a number of seconds.",
+    "channel_archived": "The channel is archived; nothing is written there any more.",
+    "check_again": "The password changed. Come back; a sign-in that it ended is refused then.",
+    "deactivated": "The account was deactivated.",
+    "direct_channel": "The members of a direct channel are fixed.",
+    "forbidden": "You may see it, but not do this with it.",
+    "hole": "The session lost its place. Come back with your cursor.",
+    "idempotency_conflict": "The client_msg_id was used for another message.",
+    "internal_error": "A bug. It was logged; nothing was changed.",
+    "invalid": "Parameters are missing, unknown or wrong; `errors` names them.",
+    "invite_unusable": "The invite is used up, expired or revoked.",
+    "method_not_allowed": "A method that changes something needs POST; the long-poll needs GET.",
+    "name_taken": "There is a channel of this name in the workspace.",
+    "new_epoch": "The streams began anew. Come back; you are told what you missed.",
+    "no_pong": "No frame came in time after a ping. Come back with your cursor.",
+    "not_a_member": "The channel is public, but you have to join it first.",
+    "not_acceptable": "The answer is JSON, which the Accept header refuses.",
+    "not_found": "It does not exist, or you may not see it.",
+    "not_signed_in": "Credentials are missing, wrong, expired or revoked.",
+    "not_your_stream": "The path names another user, or nothing.",
+    "origin_not_allowed": "A page of another site used your cookie.",
+    "rate_limited": "Too many calls; `retry_after` is in seconds.",
+    "replaced": "Another connection took over this session.",
+    "restart": "The server restarts. Come back with your cursor.",
+    "scope_missing": "Reading a stream needs a token with the scope `read`.",
+    "signed_out": "The sign-in ended, or the token was revoked.",
+    "too_large": "The body or frame is above its limit.",
+    "too_many_sessions": "The user has SESSIONS_PER_USER sessions already.",
+    "too_slow": "More frames waited than OUTBOX_FRAMES or OUTBOX_BYTES. Come back with your cursor.",
+    "unavailable": "A store does not answer. Come back in a moment.",
+    "unknown_method": "There is no method of this name.",
+    "unknown_type": "There is no frame of this type.",
+    "unsupported_media_type": "The body has to be application/json.",
+}
+"""Every code that a client can meet, with what it means. Codes are stable: one may come, none changes its meaning."""
+
+
+def known(code: str) -> str:
+    """The code, which is one of CODES: what is not in the table is in no client either."""
+    if code not in CODES:
+        raise ValueError(f"{code!r} is not in realtime.errors.CODES")
+    return code
+
 
 class Conflict(Exception):
     """The call contradicts what is stored: 409. `code` says in which way."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
-        self.code = code
+        self.code = known(code)
 
 
 class NotAMember(PermissionDenied):
@@ -72,7 +119,7 @@ class Refused(Exception):
     def __init__(self, close: Close, code: str) -> None:
         super().__init__(code)
         self.close = close
-        self.code = code
+        self.code = known(code)
 
 
 @dataclass(frozen=True)
@@ -86,6 +133,9 @@ class Problem:
     errors: Mapping[str, list[str]] = field(default_factory=dict)
     retry_after: float | None = None
 
+    def __post_init__(self) -> None:
+        known(self.code)
+
 
 def problem_of(error: Exception) -> Problem | None:
     """The answer to an expected error; None for one that nobody expected."""
@@ -96,7 +146,7 @@ def problem_of(error: Exception) -> Problem | None:
         case InvalidParams():
             return _invalid(_flat(error.detail))
         case ValidationError():
-            return _invalid(_by_field(error))
+            return replace(_invalid(_by_field(error)), code=_code_of(error))
         case ObjectDoesNotExist():
             return Problem(404, "not_found", _("Not found"), _("It does not exist, or you may not see it."))
         case NotAMember():
@@ -128,6 +178,12 @@ def _by_field(error: ValidationError) -> dict[str, list[str]]:
     return {"": error.messages}
 
 
+def _code_of(error: ValidationError) -> str:
+    """A code of ours that an action gave, else `invalid`."""
+    told = error.error_dict.values() if hasattr(error, "error_dict") else [error.error_list]
+    return next((one.code for errors in told for one in errors if one.code in CODES), "invalid")
+
+
 def _flat(detail: Any, path: str = "") -> dict[str, list[str]]:
     """DRF's nested details as one level: {"user_ids.2": ["..."]}."""
     if isinstance(detail, ErrorDetail):
@@ -155,6 +211,6 @@ _API_CODES = {
 
 
 def _problem_of_api(error: APIException) -> Problem:
-    code = _API_CODES.get(error.status_code, "error")
+    code = _API_CODES.get(error.status_code, "bad_request")
     wait = getattr(error, "wait", None)
     return Problem(error.status_code, code, str(error.default_detail), str(error.detail), {}, wait)

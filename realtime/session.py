@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core import signing
 
 from realtime import clock
-from realtime.errors import Close
+from realtime.errors import Close, known
 from realtime.streams import Entry, Position
 
 RESUME_SALT = "realtime.resume"
@@ -149,7 +149,7 @@ class Session:
     def close(self, close: Close, code: str) -> None:
         """End this session's use of its transport; what it told the client last is an `error` frame with `code`."""
         if self.closed is None:
-            self.closed, self.closed_code = close, code
+            self.closed, self.closed_code = close, known(code)
             if close is Close.OVERLOADED:
                 self._outbox.clear()
             frame = orjson.dumps({"type": "error", "code": code, "ref": None})

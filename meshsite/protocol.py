@@ -1,0 +1,164 @@
+"""The protocol's documents, made from the classes and tables that the server runs on."""
+
+import json
+from typing import Any, get_type_hints
+
+from django.conf import settings
+
+from meshsite.schemas import json_schema
+from realtime.commands import METHODS
+from realtime.errors import CODES, Close
+from realtime.events import EVENTS, Event
+
+ASYNCAPI = settings.BASE_DIR / "docs" / "asyncapi.json"
+PROTOCOL = settings.BASE_DIR / "docs" / "protocol.md"
+
+COME_BACK = {Close.RESTART, Close.OVERLOADED, Close.NO_PONG}
+CLOSES = {
+    Close.RESTART: "The server restarts or begins its streams anew.",
+    Close.OVERLOADED: "You read too slowly, or a store is away.",
+    Close.NO_PONG: "No frame came within PONG_SECONDS after a ping.",
+    Close.BAD_PROTOCOL: "The connection does not speak this protocol.",
+    Close.NOT_SIGNED_IN: "No valid credentials, or they ended.",
+    Close.FORBIDDEN: "Deactivated, a foreign Origin, or a token without the scope `read`.",
+    Close.NOT_YOUR_STREAM: "The path names another user, or nothing.",
+    Close.REPLACED: "Another connection took the session over, or there are too many.",
+}
+
+
+def documents() -> dict[Any, str]:
+    """Path -> text, as the files should be."""
+    return {ASYNCAPI: json.dumps(asyncapi(), indent=2, ensure_ascii=False) + "\n", PROTOCOL: _with_tables()}
+
+
+def asyncapi() -> dict[str, Any]:
+    """AsyncAPI 3.0: what the server sends and takes on the socket."""
+    events = {name: _event_message(event) for name, event in sorted(EVENTS.items())}
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Meshsite",
+            "version": settings.SPECTACULAR_SETTINGS["VERSION"],
+            "description": "One socket per tab, device or program, reading the stream of its user. Frames come as one"
+            " JSON object, or as an array of events. The long-poll carries the same objects; see protocol.md.",
+        },
+        "channels": {
+            "user": {
+                "address": "/ws/user/me",
+                "description": "The caller's own stream.",
+                "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in [*events, "call"]},
+            }
+        },
+        "operations": {
+            "receive": {
+                "action": "send",
+                "summary": "What the server sends.",
+                "channel": {"$ref": "#/channels/user"},
+                "messages": [{"$ref": f"#/channels/user/messages/{name}"} for name in events],
+            },
+            "call": {
+                "action": "receive",
+                "summary": "A call of any method of the OpenAPI document.",
+                "channel": {"$ref": "#/channels/user"},
+                "messages": [{"$ref": "#/channels/user/messages/call"}],
+            },
+        },
+        "components": {"messages": {**events, "call": _CALL}},
+    }
+
+
+_CALL = {
+    "name": "call",
+    "payload": {
+        "type": "object",
+        "properties": {
+            "type": {"const": "call"},
+            "ref": {"type": "string", "maxLength": 64, "description": "Comes back with the reply or the error."},
+            "method": {"type": "string", "examples": ["message.send"]},
+            "params": {"type": "object"},
+        },
+        "required": ["type", "ref", "method"],
+    },
+}
+
+
+def _event_message(event: type[Event]) -> dict[str, Any]:
+    return {
+        "name": event.name,
+        "summary": (event.__doc__ or "").strip(),
+        "payload": {
+            "type": "object",
+            "properties": {
+                "type": {"const": "event"},
+                "seq": {"type": "integer", "minimum": 1},
+                "event": {"const": event.name},
+                "at": {"type": "string", "format": "date-time"},
+                "data": _data_schema(event),
+            },
+            "required": ["type", "seq", "event", "at", "data"],
+        },
+    }
+
+
+def _data_schema(event: type[Event]) -> dict[str, Any]:
+    properties = {name: json_schema(hint) for name, hint in _fields(event).items()}
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _fields(event: type[Event]) -> dict[str, Any]:
+    hints = get_type_hints(event)
+    hints.pop("name")
+    return hints
+
+
+def _with_tables() -> str:
+    """protocol.md with its tables made anew; what a person wrote around them stays."""
+    text = PROTOCOL.read_text()
+    for name, rows in _tables().items():
+        begin, end = f"<!-- table: {name} -->\n", "<!-- end -->"
+        before, found, rest = text.partition(begin)
+        if not found:
+            raise ValueError(f"{PROTOCOL} has no place for the table {name}: {begin.strip()}")
+        text = before + begin + "\n".join(rows) + "\n" + rest[rest.index(end) :]
+    return text
+
+
+def _tables() -> dict[str, list[str]]:
+    return {
+        "events": [
+            "| event | data | what happened, and who is told |",
+            "|---|---|---|",
+            *(f"| `{name}` | {_data(event)} | {_line(event.__doc__)} |" for name, event in sorted(EVENTS.items())),
+        ],
+        "methods": [
+            "| method | also GET | scope | parameters (`?` may be left out) | what it does |",
+            "|---|---|---|---|---|",
+            *(
+                f"| `{name}` | {'yes' if method.reads else ''} | {method.scope} | {_parameters(name)} |"
+                f" {_line(method.summary)} |"
+                for name, method in sorted(METHODS.items())
+            ),
+        ],
+        "codes": ["| code | meaning |", "|---|---|", *(f"| `{code}` | {told} |" for code, told in CODES.items())],
+        "closes": [
+            "| close | why | what to do |",
+            "|---|---|---|",
+            *(
+                f"| {close.value} | {told} | {'come back' if close in COME_BACK else 'stay away'} |"
+                for close, told in CLOSES.items()
+            ),
+        ],
+    }
+
+
+def _data(event: type[Event]) -> str:
+    return ", ".join(f"`{name}`" for name in _fields(event))
+
+
+def _parameters(name: str) -> str:
+    fields = METHODS[name].params().fields
+    return ", ".join(f"`{name}{'' if field.required else '?'}`" for name, field in fields.items())
+
+
+def _line(text: str | None) -> str:
+    return " ".join((text or "").split())
