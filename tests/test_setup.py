@@ -81,8 +81,9 @@ def running(directory: Path, **variables: object) -> Iterator[Run]:
 
 
 def newcomer(**variables: object) -> dict[str, str]:
-    """An environment without what the tests set for themselves."""
-    plain = {name: value for name, value in os.environ.items() if name not in env.VARIABLES and name != "MAKEFLAGS"}
+    """An environment without what the tests, or the make that runs them, set for themselves."""
+    theirs = {*env.VARIABLES, "MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
+    plain = {name: value for name, value in os.environ.items() if name not in theirs}
     return plain | {name: str(value) for name, value in variables.items()}
 
 
