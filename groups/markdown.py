@@ -1,10 +1,22 @@
 """Markdown of messages -> safe HTML. Rendered here and cleaned; nothing that a user typed reaches a page as HTML."""
 
+from html import escape
+
 import nh3
 from markdown_it import MarkdownIt
 
-_renderer = MarkdownIt("commonmark", {"html": False, "linkify": False, "breaks": True, "maxNesting": 20})
-_renderer.enable(["strikethrough", "table"])
+HTML_CHARACTERS = 64 * 1024
+"""Above what honest text of 4,000 characters becomes. A long link that is named a thousand times becomes megabytes."""
+TABLE_CELLS = 2000
+"""Short rows are filled up to the width of the table, so that few characters could become a huge one."""
+
+
+def _renderer(*rules: str) -> MarkdownIt:
+    options = {"html": False, "linkify": False, "breaks": True, "maxNesting": 20}
+    return MarkdownIt("commonmark", options).enable(list(rules)).disable("image")
+
+
+_with_tables, _without_tables = _renderer("strikethrough", "table"), _renderer("strikethrough")
 
 _TAGS = {
     *("p", "br", "hr", "strong", "em", "s", "code", "pre", "blockquote", "ul", "ol", "li", "a"),
@@ -16,7 +28,11 @@ _SCHEMES = {"http", "https", "mailto"}
 
 def render(body: str) -> str:
     """HTML of a message body. Images become links: a picture from elsewhere would tell its server who reads."""
-    html: str = _renderer.render(body)
+    lines = body.split("\n")
+    cells = len(lines) * max(line.count("|") + 1 for line in lines)
+    html: str = (_with_tables if cells <= TABLE_CELLS else _without_tables).render(body)
+    if len(html) > HTML_CHARACTERS:
+        html = f"<p>{escape(body).replace(chr(10), '<br>')}</p>"
     return nh3.clean(
         html,
         tags=_TAGS,

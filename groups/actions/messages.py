@@ -39,6 +39,7 @@ def send_message(
     """
     limits.spend(f"send:{author.pk}", per_minute=settings.SEND_PER_MINUTE, burst=settings.SEND_BURST)
     body = _checked(body)
+    html = render(body)
     content_hash = _content_hash(channel_id, body, thread_root_id)
     try:
         with transaction.atomic():
@@ -52,7 +53,7 @@ def send_message(
                 channel=channel,
                 author=author,
                 body=body,
-                html=render(body),
+                html=html,
                 thread_root=root,
                 client_msg_id=client_msg_id,
                 content_hash=content_hash,
@@ -78,6 +79,7 @@ def send_message(
 def edit_message(*, editor: User, message_id: int, body: str) -> Message:
     """Replace the text of one's own message; the earlier text is kept. The same text again changes nothing."""
     body = _checked(body)
+    html = render(body)
     with transaction.atomic():
         channel, message = _lock_message(editor, message_id)
         if message.author_id != editor.pk:
@@ -87,7 +89,7 @@ def edit_message(*, editor: User, message_id: int, body: str) -> Message:
             return message
         now = clock.now()
         message.versions.create(body=message.body, replaced_at=now)
-        message.body, message.html, message.edited_at = body, render(body), now
+        message.body, message.html, message.edited_at = body, html, now
         message.rev = channel.next_rev()
         message.save(update_fields=["body", "html", "edited_at", "rev"])
         channel.save(update_fields=["rev"])
