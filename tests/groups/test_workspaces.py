@@ -80,7 +80,7 @@ def test_a_used_up_invite_lets_nobody_else_in(api: Api, workspace: Workspace, bo
 
     answer = api(eve)("workspace.join", token=token)
 
-    assert (answer.said, list(answer.body["errors"])) == ((400, "invalid"), ["token"])
+    assert (answer.said, list(answer.body["errors"])) == ((400, "invite_unusable"), ["token"])
     assert not workspace.members.filter(user=eve).exists()
 
 
@@ -91,7 +91,7 @@ def test_an_expired_or_revoked_invite_lets_nobody_in(
     token = invite(workspace)
     Invite.objects.update(**{name: clock.now() + after for name, after in change.items()})
 
-    assert api(eve)("workspace.join", token=token).said == (400, "invalid")
+    assert api(eve)("workspace.join", token=token).said == (400, "invite_unusable")
     assert not workspace.members.filter(user=eve).exists()
 
 
