@@ -19,6 +19,38 @@ LIVE_MS = 5_000
 
 numbers = itertools.count(1)
 
+# Signing up is limited per address and minute, and hashing a password is slow on purpose: who is not there to prove
+# signing up gets an account and a session from one batch per server.
+BATCH = 50
+MAKE_ACCOUNTS = f"""
+from django.contrib.auth.hashers import make_password
+from django.test import Client
+from groups.models import User
+password = make_password({PASSWORD!r})
+for number in range({BATCH}):
+    for name in ("ada", "bob"):
+        user = User.objects.create_user(f"{{name}}_{{number}}")
+        user.password = password
+        user.save()
+        client = Client()
+        client.force_login(user)
+        print(user.username, client.cookies["sessionid"].value)
+"""
+
+
+class Accounts:
+    def __init__(self) -> None:
+        self._batches: dict[str, list[list[str]]] = {}
+
+    def take(self, name: str, server: Server) -> tuple[str, str]:
+        """A username that begins with `name`, and the key of a session in which it is signed in."""
+        if server.database_url not in self._batches:
+            printed = server.manage("shell", "--verbosity=0", "-c", MAKE_ACCOUNTS)
+            self._batches[server.database_url] = [line.split() for line in printed.splitlines()]
+        batch = self._batches[server.database_url]
+        username, session = batch.pop(next(at for at, entry in enumerate(batch) if entry[0].startswith(name)))
+        return username, session
+
 
 @dataclass
 class Person:
@@ -41,13 +73,17 @@ class Person:
         return page
 
     def sign_up(self) -> "Person":
-        if self.page.url == "about:blank":
-            self.page.goto(f"{self.server.url}/accounts/signup/")
+        """Fill in the form that is open."""
         self.page.get_by_label("Username").fill(self.username)
         self.page.get_by_label("Password", exact=True).fill(PASSWORD)
         self.page.get_by_label("Password (again)").fill(PASSWORD)
         self.page.get_by_role("button", name="Create an account").click()
         self.page.wait_for_url(lambda url: "/accounts/" not in url)
+        return self
+
+    def sign_in(self, session: str) -> "Person":
+        self.context.add_cookies([{"name": "sessionid", "value": session, "url": self.server.url}])
+        self.page.goto(self.server.url)
         return self
 
     def call(self, method: str, **params: object) -> dict[str, Any]:
@@ -99,16 +135,22 @@ def browser() -> Iterator[Browser]:
 Meet = Callable[..., Person]
 
 
+@pytest.fixture(scope="session")
+def accounts() -> Accounts:
+    return Accounts()
+
+
 @pytest.fixture
-def meet(browser: Browser, server: Server) -> Iterator[Meet]:
-    """Gives people with an account, or without one, each in a browser of their own."""
+def meet(browser: Browser, server: Server, accounts: Accounts) -> Iterator[Meet]:
+    """Gives ada, bob, or a stranger without an account, each in a browser of their own."""
     people: list[Person] = []
 
     def make(name: str, *, at: Server = server, account: bool = True, **options: Any) -> Person:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, "locale": "en-US"} | options)
-        person = Person(f"{name}{next(numbers)}", at, context)
+        username, session = accounts.take(name, at) if account else (f"{name}{next(numbers)}", "")
+        person = Person(username, at, context)
         people.append(person)
-        return person.sign_up() if account else person
+        return person.sign_in(session) if account else person
 
     yield make
     for person in people:

@@ -16,6 +16,8 @@ def test_two_people_sign_up_make_a_place_and_talk(meet: Meet) -> None:
     ada.page.get_by_role("link", name="Create an account").click()
     ada.sign_up()
 
+    expect(ada.page.get_by_role("heading", name="A place for your people")).to_be_visible()
+    expect(ada.page.locator(".skeleton")).to_have_count(0)
     ada.page.locator("#vacant").get_by_role("button", name="Add a workspace").click()
     ada.page.get_by_label("Name of the new workspace").fill("Pottery")
     ada.page.get_by_role("button", name="Create workspace").click()
@@ -25,6 +27,7 @@ def test_two_people_sign_up_make_a_place_and_talk(meet: Meet) -> None:
     ada.page.get_by_role("textbox", name="Name", exact=True).fill("kiln")
     ada.page.get_by_role("button", name="Create channel").click()
     expect(ada.page.get_by_role("heading", name="Welcome to #kiln")).to_be_visible()
+    expect(ada.page.locator(".skeleton")).to_have_count(0)
 
     ada.page.get_by_role("button", name="Workspace menu").click()
     ada.page.get_by_role("button", name="Invite people").click()
