@@ -71,7 +71,7 @@ export function dayKey(moment) {
 
 /** Replace what is inside only when it differs, so that nothing moves and no focus is lost for nothing. */
 export function setText(node, text) {
-  if (node.textContent !== text) node.textContent = text;
+  if (node.textContent !== text || node.firstElementChild) node.textContent = text;
 }
 
 /**
@@ -81,7 +81,7 @@ export function setText(node, text) {
  * @param {{ key: string, sign?: string, make: () => HTMLElement, update?: (node: HTMLElement) => void }[]} rows
  */
 export function reconcile(parent, rows) {
-  const known = new Map([...parent.children].map((node) => [node.dataset.key, node]));
+  const known = new Map([...parent.children].map((node) => [node.dataset.key ?? node, node]));
   let at = parent.firstElementChild;
   for (const { key, sign = "", make, update } of rows) {
     let node = known.get(key);

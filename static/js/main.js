@@ -50,4 +50,5 @@ document.addEventListener("visibilitychange", () => {
 });
 document.getElementById("sign-out").addEventListener("submit", () => client.close({ bye: true }));
 
+draw();
 client.connect();

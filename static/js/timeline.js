@@ -144,14 +144,14 @@ export class Timeline {
   }
 
   #drawTop(state, channel, timeline) {
-    const kind = !channel ? "" : !timeline || (timeline.status !== "ready" && timeline.messages.length === 0) ? (timeline?.status === "failed" ? "failed" : "skeleton") : timeline.status === "failed" ? "failed" : timeline.has_more ? "older" : "beginning";
-    const sign = channel ? `${channel.id} ${kind} ${channelName(state, channel)}` : "";
+    const kind = topKind(state, channel, timeline);
+    const sign = `${kind} ${channel ? `${channel.id} ${channelName(state, channel)}` : ""}`;
     if (this.#top.dataset.sign === sign) return;
     this.#top.dataset.sign = sign;
-    this.#top.className = `timeline-top ${kind}`;
+    this.#top.dataset.kind = kind;
     const content = {
       "": () => [],
-      skeleton: () => [4, 2, 5, 3, 2, 4].map((lines) => element("div.skeleton-message", { "aria-hidden": "true" }, element("span.skeleton.skeleton-avatar"), element("span.skeleton-lines", {}, element("span.skeleton", { "data-width": 1 }), element("span.skeleton", { "data-width": lines })))),
+      skeleton: () => [4, 2, 5, 3, 2, 4].map(skeletonMessage),
       older: () => [element("p.quiet", {}, gettext("Loading older messages…"))],
       failed: () => [
         element("p.quiet", { role: "alert" }, gettext("The messages could not be loaded.")),
@@ -392,6 +392,14 @@ export class Timeline {
   }
 }
 
+/** What stands above the oldest message. */
+function topKind(state, channel, timeline) {
+  if (state.me && !channel) return "";
+  if (timeline?.status === "failed") return "failed";
+  if (!timeline || (timeline.status === "loading" && timeline.messages.length === 0)) return "skeleton";
+  return timeline.has_more ? "older" : "beginning";
+}
+
 function frame(message, author, grouped) {
   const meta = element("p.message-meta", {}, element("strong.message-author", {}, nameOf(author)), " ", timeOf(message.created_at));
   const node = element(
@@ -403,6 +411,11 @@ function frame(message, author, grouped) {
   // Who wrote it is said to those who listen, where it is not shown again.
   if (grouped) node.classList.add("grouped");
   return node;
+}
+
+function skeletonMessage(width) {
+  const lines = [1, width].map((data) => element("span.skeleton", { "data-width": data }));
+  return element("div.skeleton-message", { "aria-hidden": "true" }, element("span.skeleton.skeleton-avatar"), element("span.skeleton-lines", {}, ...lines));
 }
 
 function dayRow(moment) {
