@@ -62,6 +62,11 @@ export class Dialogs {
     });
   }
 
+  /** Join a workspace that is open to everybody; `button` stands in the card that says so. */
+  joinOpen(workspace_id, button) {
+    return attempt(button.closest("div.vacant-card"), button, () => this.#join({ workspace_id }));
+  }
+
   #workspace() {
     return this.#store.state.workspaces[this.#navigation.workspace_id];
   }

@@ -10,6 +10,7 @@ const GROUP_MS = 5 * 60_000;
 const END_PX = 48;
 const OLDER_PX = 600;
 const FAR_PX = 900;
+const OFFERED = 3;
 const MODERATORS = ["owner", "admin", "moderator"];
 
 const byId = (id) => document.getElementById(id);
@@ -93,15 +94,18 @@ export class Timeline {
   #showVacant(state, channel) {
     const workspace = state.workspaces[this.#navigation.workspace_id];
     const kind = !state.me || channel ? "" : workspace ? "channel" : "workspace";
+    const open = kind === "workspace" ? state.open_workspaces.slice(0, OFFERED) : [];
+    const sign = `${kind} ${open.map(({ id }) => id)}`;
     this.#vacant.hidden = !kind;
-    if (!kind || this.#vacant.dataset.kind === kind) return;
-    this.#vacant.dataset.kind = kind;
+    if (!kind || this.#vacant.dataset.sign === sign) return;
+    this.#vacant.dataset.sign = sign;
     const [title, text, ...buttons] =
       kind === "workspace"
         ? [
             gettext("A place for your people"),
             gettext("Create a workspace for your team or class, or join one that you were invited to."),
-            this.#action(gettext("Add a workspace"), "add-workspace", true),
+            ...open.map((offered) => this.#offer(offered)),
+            this.#action(gettext("Add a workspace"), "add-workspace", open.length === 0),
           ]
         : [
             gettext("No channels here yet"),
@@ -110,8 +114,14 @@ export class Timeline {
             this.#action(gettext("Browse channels"), "browse-channels", false),
           ];
     this.#vacant.replaceChildren(
-      element("div.vacant-card", {}, element("h2", {}, title), element("p", {}, text), element("div.vacant-actions", {}, ...buttons)),
+      element("div.vacant-card", {}, element("h2", {}, title), element("p", {}, text), element("div.vacant-actions", {}, ...buttons), element("p.form-error", { role: "alert", hidden: true })),
     );
+  }
+
+  #offer({ id, name }) {
+    const button = element("button.button.button-primary", { type: "button" }, interpolate(gettext("Join %(name)s"), { name }));
+    button.addEventListener("click", () => this.#dialogs.joinOpen(id, button));
+    return button;
   }
 
   #action(label, id, primary) {

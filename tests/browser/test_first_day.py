@@ -51,6 +51,13 @@ def test_two_people_sign_up_make_a_place_and_talk(meet: Meet) -> None:
     expect(message(bob.page, "Nearly.")).to_be_visible(timeout=LIVE_MS)
 
 
+def test_a_newcomer_joins_the_open_workspace_with_one_click(meet: Meet) -> None:
+    ada = meet("ada")
+    ada.page.get_by_role("button", name="Join General").click()
+    expect(ada.page.get_by_role("heading", name="General")).to_be_visible()
+    expect(ada.page.get_by_role("heading", name="No channels here yet")).to_be_visible()
+
+
 def test_a_link_that_does_not_work_says_so_kindly(meet: Meet) -> None:
     eve = meet("eve", account=False)
     answer = eve.page.goto(f"{eve.server.url}/join/inv_nothing/")
