@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from enum import Enum, auto
 from typing import Any, Final
 
 import orjson
@@ -11,7 +12,7 @@ from django.conf import settings
 
 from realtime import commands, threads
 from realtime.commands import Caller
-from realtime.doors import Authenticate, Scope, open_session, query_of
+from realtime.doors import DIRECT_WRITER, Authenticate, DirectWriter, Scope, open_session, query_of
 from realtime.errors import Close, Problem, Refused, known, problem_of
 from realtime.hub import hub
 from realtime.reading import Cursor, follow, hello_of
@@ -26,6 +27,16 @@ WRITE_BYTES: Final = 64 * 1024
 """Ready frames that share one write: enough to save most of the cost of a write, small enough for slow networks."""
 CLOSE_SECONDS: Final = 3.0
 """How long a closing socket may take to write what is left."""
+
+
+NORMAL: Final = 1000
+
+
+class Ending(Enum):
+    """How a client went: without a word, or with one."""
+
+    GONE = auto()
+    BYE = auto()
 
 
 class UserConsumer(AsyncWebsocketConsumer):
@@ -43,7 +54,7 @@ class UserConsumer(AsyncWebsocketConsumer):
         self.scope = scope
         await receive()
         await send({"type": "websocket.accept"})
-        socket = _Socket(send)
+        socket = _Socket(send, scope.get("extensions", {}).get(DIRECT_WRITER, {}).get("writer"))
         session: Session | None = None
         try:
             caller = await threads.run(self.authenticate, scope)
@@ -59,63 +70,107 @@ class UserConsumer(AsyncWebsocketConsumer):
 
 
 class _Socket:
-    """The transport of one session: a writer that sleeps until there is something to write."""
+    """The transport of one session. Writes what is ready, and no more while the client does not read.
 
-    def __init__(self, send: Send) -> None:
+    Where the server offers it, frames are written as soon as the loop has put all ready ones into the outbox; else a
+    task awaits ASGI's `send`.
+    """
+
+    def __init__(self, send: Send, direct: DirectWriter | None) -> None:
         self._send = send
+        self._direct = direct
+        self._session: Session | None = None
+        self._scheduled = False
+        self._full = False
+        self._writer: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
         self._close: Close | None = None
-        self._writer: asyncio.Task[None] | None = None
+        self.deadline: asyncio.Timeout | None = None
+
+    def start(self, session: Session) -> None:
+        self._session = session
+        if self._direct is not None:
+            self._direct.on_drained = self._drained
+        else:
+            self._writer = asyncio.create_task(self._write(session), name=f"write {session.stream} {session.id}")
+
+    def stop(self) -> None:
+        self._session = None
+        if self._direct is not None:
+            self._direct.on_drained = None
+        if self._writer is not None:
+            self._writer.cancel()
 
     def wake(self) -> None:
-        self._ready.set()
+        if self._direct is None:
+            self._ready.set()
+        elif not (self._scheduled or self._full):
+            # Later in this turn of the loop: entries that came together share a write.
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._flush, self._direct)
 
     def close(self, close: Close) -> None:
         self._close = close
-        self._ready.set()
-        asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._give_up)
+        if self.deadline is not None:
+            self.deadline.reschedule(asyncio.get_running_loop().time() + CLOSE_SECONDS)
+        self.wake()
 
-    def start(self, session: Session) -> asyncio.Task[None]:
-        self._writer = asyncio.create_task(self._write(session), name=f"write {session.stream} {session.id}")
-        return self._writer
-
-    def _give_up(self) -> None:
-        """A client that does not read keeps the writer waiting for ever: the close frame would never be sent."""
-        if self._writer is not None:
-            self._writer.cancel()
+    def abort(self) -> None:
+        if self._direct is not None:
+            self._direct.abort()
 
     async def refuse(self, refused: Refused) -> None:
         frame = orjson.dumps({"type": "error", "code": refused.code, "ref": None})
         await self._send({"type": "websocket.send", "text": frame.decode()})
-        await self._send({"type": "websocket.close", "code": int(refused.close)})
+        await self.say_closed(int(refused.close))
+
+    async def say_closed(self, code: int) -> None:
+        await self._send({"type": "websocket.close", "code": code})
+
+    def _flush(self, direct: DirectWriter) -> None:
+        self._scheduled = False
+        while self._session is not None and (frames := self._session.take(WRITE_BYTES)) is not None:
+            if not direct.write(frames):
+                self._full = True
+                return
+        if self._close is not None and self._session is not None:
+            threads.start(self.say_closed(int(self._close)), name=f"close {self._session.id}")
+            self._session = None
+
+    def _drained(self) -> None:
+        self._full = False
+        self.wake()
 
     async def _write(self, session: Session) -> None:
-        """Write frames until the session is closed. Waits while the client does not read."""
         while True:
             await self._ready.wait()
             self._ready.clear()
             while (frames := session.take(WRITE_BYTES)) is not None:
                 await self._send({"type": "websocket.send", "text": frames.decode()})
             if self._close is not None:
-                await self._send({"type": "websocket.close", "code": int(self._close)})
+                await self.say_closed(int(self._close))
                 return
 
 
 async def _serve(session: Session, caller: Caller, cursor: Cursor, socket: _Socket, receive: Receive) -> None:
-    hub.start(asyncio.get_running_loop())
-    writer = socket.start(session)
-    reader = asyncio.create_task(_read(session, caller, receive), name=f"read {session.stream} {session.id}")
+    """Carry a session until its client goes away. A client that does not take the close frame is cut off."""
     beat = _Beat(session)
+    socket.start(session)
     try:
-        started = await follow(session, cursor)
-        session.begin(hello_of(session, started), started.at, started.replay)
-        beat.next()
-        await asyncio.wait((writer, reader), return_when=asyncio.FIRST_COMPLETED)
+        async with asyncio.timeout(None) as deadline:
+            socket.deadline = deadline
+            started = await follow(session, cursor)
+            session.begin(hello_of(session, started), started.at, started.replay)
+            beat.next()
+            if await _read(session, caller, receive) is Ending.BYE:
+                await socket.say_closed(NORMAL)
+    except TimeoutError:
+        if not deadline.expired():
+            raise
+        socket.abort()
     finally:
         beat.cancel()
-        for task in (writer, reader):
-            task.cancel()
-        await asyncio.gather(writer, reader, return_exceptions=True)
+        socket.stop()
 
 
 class _Beat:
@@ -133,12 +188,14 @@ class _Beat:
             self._timer.cancel()
 
 
-async def _read(session: Session, caller: Caller, receive: Receive) -> None:
+async def _read(session: Session, caller: Caller, receive: Receive) -> Ending:
     """Answer the client's frames, one after the other, until it goes away."""
     while True:
         message = await receive()
         if message["type"] == "websocket.disconnect":
-            return
+            return Ending.GONE
+        if session.closed is not None:
+            continue
         session.heard()
         frame = _parsed(message, session)
         if frame is None:
@@ -149,7 +206,7 @@ async def _read(session: Session, caller: Caller, receive: Receive) -> None:
             case "call":
                 await _answer(session, caller, frame)
             case "bye":
-                return
+                return Ending.BYE
             case _:
                 _complain(session, "unknown_type", frame.get("ref"))
 

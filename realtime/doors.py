@@ -3,7 +3,7 @@
 import re
 import secrets
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import parse_qs
 
 from realtime.commands import Caller
@@ -16,7 +16,21 @@ Scope = Mapping[str, Any]
 Authenticate = Callable[[Scope], Caller]
 """From an ASGI scope to who it is; runs in a thread. Raises Refused."""
 
+DIRECT_WRITER: Final = "meshsite.direct_writer"
+"""The extension of an ASGI scope under which a server offers a DirectWriter."""
 SESSION_ID: Final = re.compile(r"s_[A-Za-z0-9_-]{8,62}")
+
+
+class DirectWriter(Protocol):
+    """A connection that takes whole frames at once, without ASGI's `send`."""
+
+    on_drained: Callable[[], None] | None
+
+    def write(self, payload: bytes) -> bool:
+        """Send a text frame. False when no more should come before `on_drained` is called."""
+
+    def abort(self) -> None:
+        """Drop the connection with all that waits to be sent."""
 
 
 def query_of(scope: Scope) -> dict[str, str]:
