@@ -48,7 +48,11 @@ document.addEventListener("visibilitychange", () => {
   client.wake();
   reading.look();
 });
-document.getElementById("sign-out").addEventListener("submit", () => client.close({ bye: true }));
+document.getElementById("sign-out").addEventListener("submit", () => {
+  // Drafts are nobody's business who signs in at this tab later.
+  sessionStorage.clear();
+  client.close({ bye: true });
+});
 
 draw();
 client.connect();

@@ -14,6 +14,6 @@ export function takeSession() {
 
 /** @param {import("../clients/meshsite.js").MeshsiteClient} client */
 export function keepSession(client) {
-  addEventListener("pagehide", () => client.session && sessionStorage.setItem(KEY, client.session));
+  addEventListener("pagehide", () => client.state !== "offline" && client.session && sessionStorage.setItem(KEY, client.session));
   addEventListener("pageshow", () => sessionStorage.removeItem(KEY));
 }

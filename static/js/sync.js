@@ -25,7 +25,7 @@ export class Sync {
     client.on("resync", () => this.refetch());
     // The first boot waits for the first hello, so that no event falls between the two; where the socket does not come
     // up at all, the page shows what there is without it.
-    client.on("hello", () => this.#asked || this.refetch());
+    client.on("hello", () => (this.#asked ? this.#loadFailed() : this.refetch()));
     client.on("state", ({ state }) => state === "reconnecting" && !this.#asked && this.refetch());
   }
 
@@ -38,8 +38,10 @@ export class Sync {
         const boot = await api("client.boot");
         const channel_id = this.#navigation.channelAfter(boot);
         const page = channel_id && (await api("message.list", { channel_id, limit: PAGE }));
-        if (round === this.#round) this.#begin(boot, channel_id, page);
-        return;
+        if (round !== this.#round) return;
+        this.#begin(boot, channel_id, page);
+        // Another channel may have been opened in the meantime.
+        return this.loadOpenChannel();
       } catch (error) {
         if (error.status === 401) return signIn();
         await new Promise((resume) => setTimeout(resume, RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)]));
@@ -69,6 +71,10 @@ export class Sync {
     const timeline = this.#store.state.timelines[channel_id];
     if (!channel_id || !this.#store.state.channels[channel_id] || (timeline && !again)) return;
     await this.#load(channel_id, {});
+  }
+
+  #loadFailed() {
+    if (this.#store.state.timelines[this.#navigation.channel_id]?.status === "failed") this.loadOpenChannel({ again: true });
   }
 
   /** The messages before the oldest that is loaded. */
