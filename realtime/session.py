@@ -163,7 +163,9 @@ class Session:
         if waiting.counted:
             self._outbox_frames += 1
             self._outbox_bytes += len(waiting.body)
-        if self._outbox_frames > settings.OUTBOX_FRAMES or self._outbox_bytes > settings.OUTBOX_BYTES:
+        # One frame alone may be larger, as an answer can be: whoever asks for it again would be cut off again.
+        too_large = self._outbox_bytes > settings.OUTBOX_BYTES and self._outbox_frames > 1
+        if too_large or self._outbox_frames > settings.OUTBOX_FRAMES:
             # The client resumes with its cursor, so dropping what it did not read loses nothing.
             self.close(Close.OVERLOADED, "too_slow")
         else:

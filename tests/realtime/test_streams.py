@@ -1,0 +1,335 @@
+"""The contract of streams, the same for every backend; see realtime/streams.py."""
+
+import itertools
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from realtime.streams import Entry, Gap, Position, Streams
+from realtime.streams_memory import MemoryStreams
+from tests.realtime.conftest import MakeStreams
+
+THREADS = 8
+APPENDS = 500
+
+_numbers = itertools.count(1)
+
+
+def entry(name: str = "test.happened") -> Entry:
+    number = next(_numbers)
+    return Entry(f"id-{number}", name, b'"event":"%b","data":{"number":%d}}' % (name.encode(), number), {"n": number})
+
+
+def append(streams: Streams, added: Entry, *names: str) -> dict[str, int]:
+    """The seqs that an entry got; empty for one that was seen before or that nobody could get."""
+    placed = streams.append([(added, names)])
+    return placed[0].seqs if placed else {}
+
+
+def log(streams: Streams, name: str, start: Position) -> list[tuple[int, str]]:
+    return [(seq, found.event_id) for seq, found in streams.read(name, start)]
+
+
+def gap(streams: Streams, name: str, after: Position) -> Gap:
+    with pytest.raises(Gap) as raised:
+        streams.read(name, after)
+    return raised.value
+
+
+def test_a_new_stream_stands_at_zero(make_streams: MakeStreams) -> None:
+    top = make_streams().open("user:1")
+
+    assert top.seq == 0
+    assert top.epoch.startswith("e_")
+
+
+def test_seqs_are_1_2_3(make_streams: MakeStreams) -> None:
+    streams = make_streams()
+    streams.open("user:1")
+
+    assert [append(streams, entry(), "user:1") for _ in range(3)] == [{"user:1": 1}, {"user:1": 2}, {"user:1": 3}]
+
+
+def test_each_stream_counts_for_itself(make_streams: MakeStreams) -> None:
+    streams = make_streams()
+    for name in ("user:1", "user:2"):
+        streams.open(name)
+    append(streams, entry(), "user:1")
+
+    assert append(streams, entry(), "user:1", "user:2") == {"user:1": 2, "user:2": 1}
+
+
+def test_several_entries_of_one_append_keep_their_order(make_streams: MakeStreams) -> None:
+    streams = make_streams()
+    start = streams.open("user:1")
+    first, second = entry(), entry()
+
+    placed = streams.append([(first, ["user:1"]), (second, ["user:1"])])
+
+    assert [(at.entry.event_id, at.seqs) for at in placed] == [
+        (first.event_id, {"user:1": 1}),
+        (second.event_id, {"user:1": 2}),
+    ]
+    assert log(streams, "user:1", start) == [(1, first.event_id), (2, second.event_id)]
+
+
+def test_opening_again_changes_nothing(make_streams: MakeStreams) -> None:
+    streams = make_streams()
+    start = streams.open("user:1")
+    append(streams, entry(), "user:1")
+
+    assert streams.open("user:1") == Position(start.epoch, 1)
+
+
+def test_a_stream_that_nobody_opened_gets_nothing(make_streams: MakeStreams) -> None:
+    streams = make_streams()
+    streams.open("user:1")
+
+    assert append(streams, entry(), "user:1", "user:2") == {"user:1": 1}
+    assert streams.open("user:2").seq == 0
+
+
+def test_a_stream_that_is_named_twice_gets_an_entry_once(make_streams: MakeStreams) -> None:
+    streams = make_streams()
+    streams.open("user:1")
+
+    assert append(streams, entry(), "user:1", "user:1") == {"user:1": 1}
+    assert streams.open("user:1").seq == 1
+
+
+def test_what_is_read_is_what_was_appended(make_streams: MakeStreams) -> None:
+    streams = make_streams()
+    start = streams.open("user:1")
+    body = '"event":"message.created","data":{"ä\n":"日本"}}'.encode()
+    added = Entry("id-x", "message.created", body, {"channel": 3})
+    append(streams, added, "user:1")
+
+    assert streams.read("user:1", start) == [(1, added)]
+
+
+def test_reading_starts_right_after_the_position(make_streams: MakeStreams) -> None:
+    streams = make_streams()
+    start = streams.open("user:1")
+    added = [entry() for _ in range(5)]
+    for one in added:
+        append(streams, one, "user:1")
+
+    assert log(streams, "user:1", Position(start.epoch, 3)) == [(4, added[3].event_id), (5, added[4].event_id)]
+
+
+def test_at_the_top_there_is_nothing_to_read(make_streams: MakeStreams) -> None:
+    streams = make_streams()
+    start = streams.open("user:1")
+    assert streams.read("user:1", start) == []
+
+    append(streams, entry(), "user:1")
+    assert streams.read("user:1", Position(start.epoch, 1)) == []
+
+
+def test_a_stream_keeps_its_newest_events(make_streams: MakeStreams) -> None:
+    streams = make_streams(events=5)
+    start = streams.open("user:1")
+    added = [entry() for _ in range(8)]
+    for one in added:
+        append(streams, one, "user:1")
+
+    assert log(streams, "user:1", Position(start.epoch, 3)) == [(seq, added[seq - 1].event_id) for seq in range(4, 9)]
+
+
+def test_what_is_no_longer_kept_is_too_old_and_named(make_streams: MakeStreams) -> None:
+    streams = make_streams(events=5)
+    start = streams.open("user:1")
+    for _ in range(8):
+        append(streams, entry(), "user:1")
+
+    found = gap(streams, "user:1", Position(start.epoch, 2))
+
+    assert (found.reason, found.top, found.missed) == ("too_old", Position(start.epoch, 8), (3, 8))
+
+
+def test_a_position_of_the_future_is_refused(make_streams: MakeStreams) -> None:
+    streams = make_streams()
+    start = streams.open("user:1")
+    append(streams, entry(), "user:1")
+
+    for seq in (2, 2**63 - 1):
+        found = gap(streams, "user:1", Position(start.epoch, seq))
+        assert (found.reason, found.top) == ("future_seq", Position(start.epoch, 1))
+
+
+@pytest.mark.parametrize("epoch", ["e_other", "", "\0", "日本"])
+def test_a_position_of_another_epoch_is_refused(make_streams: MakeStreams, epoch: str) -> None:
+    streams = make_streams()
+    start = streams.open("user:1")
+    append(streams, entry(), "user:1")
+
+    found = gap(streams, "user:1", Position(epoch, 1))
+
+    assert (found.reason, found.top, found.missed) == ("unknown_epoch", Position(start.epoch, 1), None)
+
+
+@pytest.mark.parametrize("epoch", ["e_any", ""])
+def test_a_stream_that_nobody_opened_has_no_epoch(make_streams: MakeStreams, epoch: str) -> None:
+    found = gap(make_streams(), "user:1", Position(epoch, 0))
+
+    assert (found.reason, found.top) == ("unknown_epoch", Position("", 0))
+
+
+def test_an_event_is_appended_once_however_often_it_is_tried(make_streams: MakeStreams) -> None:
+    streams = make_streams()
+    start = streams.open("user:1")
+    one, other = entry(), entry()
+    append(streams, one, "user:1")
+
+    assert append(streams, one, "user:1") == {}
+    assert append(streams, other, "user:1") == {"user:1": 2}
+    assert append(streams, one, "user:1") == {}
+    assert log(streams, "user:1", start) == [(1, one.event_id), (2, other.event_id)]
+
+
+def test_a_repeat_reaches_nobody_who_opened_in_between(make_streams: MakeStreams) -> None:
+    streams = make_streams()
+    streams.open("user:1")
+    one = entry()
+    append(streams, one, "user:1", "user:2")
+    streams.open("user:2")
+
+    assert append(streams, one, "user:1", "user:2") == {}
+    assert streams.open("user:2").seq == 0
+
+
+def test_of_concurrent_tries_one_appends(make_streams: MakeStreams) -> None:
+    streams = make_streams(events=1000)
+    start = streams.open("user:1")
+    added = [entry() for _ in range(100)]
+    barrier = threading.Barrier(THREADS)
+
+    def try_all() -> int:
+        barrier.wait()
+        return sum(len(append(streams, one, "user:1")) for one in added)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        appended = sum(future.result() for future in [pool.submit(try_all) for _ in range(THREADS)])
+
+    found = log(streams, "user:1", start)
+    assert appended == len(added)
+    assert [seq for seq, _ in found] == list(range(1, len(added) + 1))
+    assert {event_id for _, event_id in found} == {one.event_id for one in added}
+
+
+def test_threads_that_append_at_once_make_no_hole_and_one_order(make_streams: MakeStreams) -> None:
+    """Everybody's stream gets all, the others some; what two streams share stands in the same order in both."""
+    streams = make_streams(events=THREADS * APPENDS)
+    names = ["user:all", "user:even", "user:odd", "user:third"]
+    starts = {name: streams.open(name) for name in names}
+    barrier = threading.Barrier(THREADS)
+
+    def append_many(thread: int) -> None:
+        barrier.wait()
+        for number in range(APPENDS):
+            audience = ["user:all", "user:even" if number % 2 == 0 else "user:odd"]
+            # The streams are named in another order by each thread: locks of single streams would meet.
+            audience += ["user:third"] if number % 3 == 0 else []
+            append(streams, entry(), *(audience if thread % 2 else reversed(audience)))
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        for future in [pool.submit(append_many, thread) for thread in range(THREADS)]:
+            future.result()
+
+    logs = {name: log(streams, name, start) for name, start in starts.items()}
+    total = THREADS * APPENDS
+    assert [len(logs[name]) for name in names] == [total, total // 2, total // 2, THREADS * 167]
+    place = {event_id: seq for seq, event_id in logs["user:all"]}
+    assert len(place) == total
+    for found in logs.values():
+        assert [seq for seq, _ in found] == list(range(1, len(found) + 1))
+        places = [place[event_id] for _, event_id in found]
+        assert places == sorted(places)
+
+
+def test_a_stream_that_nobody_opens_any_more_is_forgotten(make_streams: MakeStreams) -> None:
+    streams = make_streams(seconds=0.3)
+    start = streams.open("user:1")
+    append(streams, entry(), "user:1")
+
+    found = _when_gone(streams, "user:1", Position(start.epoch, 0))
+
+    assert (found.reason, found.top) == ("unknown_epoch", Position("", 0))
+
+
+def test_a_forgotten_stream_comes_back_with_another_epoch(make_streams: MakeStreams) -> None:
+    streams = make_streams(seconds=0.3)
+    start = streams.open("user:1")
+    append(streams, entry(), "user:1")
+    _when_gone(streams, "user:1", start)
+
+    again = streams.open("user:1")
+
+    assert again.seq == 0
+    assert again.epoch != start.epoch
+    assert gap(streams, "user:1", Position(start.epoch, 0)).reason == "unknown_epoch"
+
+
+def test_a_forgotten_stream_starts_without_its_old_events(make_streams: MakeStreams) -> None:
+    streams = make_streams(seconds=0.3)
+    start = streams.open("user:1")
+    append(streams, entry(), "user:1")
+    _when_gone(streams, "user:1", start)
+
+    again = streams.open("user:1")
+    fresh = entry()
+
+    assert append(streams, fresh, "user:1") == {"user:1": 1}
+    assert log(streams, "user:1", again) == [(1, fresh.event_id)]
+
+
+def test_a_stream_that_is_kept_lives_on_with_its_events(make_streams: MakeStreams) -> None:
+    streams = make_streams(seconds=0.5)
+    start = streams.open("user:1")
+    added = entry()
+    append(streams, added, "user:1")
+
+    deadline = time.monotonic() + 1.2
+    while time.monotonic() < deadline:
+        [top] = streams.keep(["user:1"], listener="w1")
+        time.sleep(0.05)
+
+    assert top == Position(start.epoch, 1)
+    assert append(streams, entry(), "user:1") == {"user:1": 2}
+
+
+def test_keeping_opens_what_is_not_there_and_gives_the_tops_in_order(make_streams: MakeStreams) -> None:
+    streams = make_streams()
+    opened = streams.open("user:2")
+    append(streams, entry(), "user:2")
+
+    tops = streams.keep(["user:1", "user:2"], listener="w1")
+
+    assert [top.seq for top in tops] == [0, 1]
+    assert tops[1].epoch == opened.epoch
+    assert streams.keep([], listener="w1") == []
+
+
+def test_in_memory_all_streams_hold_the_one_entry() -> None:
+    streams = MemoryStreams(events=10, seconds=60)
+    starts = {name: streams.open(name) for name in ("user:1", "user:2")}
+    added = entry()
+    append(streams, added, *starts)
+
+    found = [streams.read(name, start)[0][1] for name, start in starts.items()]
+
+    assert all(one is added and one.body is added.body for one in found)
+
+
+def _when_gone(streams: Streams, name: str, after: Position) -> Gap:
+    """The Gap that reading raises as soon as the stream is forgotten."""
+    deadline = time.monotonic() + 5
+    while True:
+        try:
+            streams.read(name, after)
+        except Gap as found:
+            return found
+        assert time.monotonic() < deadline, "the stream lives on"
+        time.sleep(0.02)
