@@ -108,3 +108,11 @@ def test_signing_out_and_in_again_finds_everything(two: Two) -> None:
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("main").get_by_role("button", name="Sign in").click()
     expect(message(page, "still here tomorrow")).to_be_visible(timeout=LIVE_MS)
+
+
+def test_a_tab_whose_person_signed_out_elsewhere_says_so(two: Two) -> None:
+    second = two.ada.look_at(two.place.general, two.ada.tab())
+    two.ada.page.get_by_role("button", name="Account and settings").click()
+    two.ada.page.get_by_role("button", name="Sign out").click()
+    expect(second.locator("#banner")).to_contain_text("You are signed out.", timeout=LIVE_MS)
+    expect(second.get_by_role("link", name="Sign in again")).to_be_visible()
