@@ -49,7 +49,8 @@ export class Composer {
     this.#field.value = drafts()[channel.id] ?? "";
     this.#changed();
     // Where there is no keyboard, focus would push one up over the conversation.
-    if (matchMedia("(hover: hover)").matches && !document.querySelector("dialog[open]")) this.#field.focus({ preventScroll: true });
+    if (!matchMedia("(hover: hover)").matches || document.querySelector("dialog[open]")) return;
+    this.#field.focus({ preventScroll: true });
   }
 
   #key(event) {

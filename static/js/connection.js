@@ -36,7 +36,8 @@ export function showConnection(client) {
   let timer;
 
   function showBanner(state, code) {
-    setText(barText, state === "refused" ? (refusal()[code] ?? gettext("The server refused this page. Reload it.")) : banner()[state]);
+    const why = refusal()[code] ?? gettext("The server refused this page. Reload it.");
+    setText(barText, state === "refused" ? why : banner()[state]);
     link.hidden = !(state === "refused" && code === 4401);
     button.hidden = state === "offline" || !link.hidden || code === 4403;
     setText(button, code === 4409 ? gettext("Use this tab") : state === "refused" ? gettext("Reload") : gettext("Try now"));
@@ -61,7 +62,8 @@ export function showConnection(client) {
     } else {
       // One wait for the whole interruption: each further attempt must not begin it anew.
       timer ??= setTimeout(() => {
-        if (client.state !== "live" && client.state !== "refused") showBanner(client.state === "offline" ? "offline" : "reconnecting", code);
+        if (client.state === "live" || client.state === "refused") return;
+        showBanner(client.state === "offline" ? "offline" : "reconnecting", code);
       }, BANNER_AFTER_MS);
     }
   });

@@ -76,7 +76,7 @@ export class Dialogs {
     byId("open-workspaces-part").hidden = open_workspaces.length === 0;
     const rows = open_workspaces.map((workspace) => {
       const button = element("button.button.button-small", { type: "button" }, gettext("Join"));
-      const row = element("li.choice", {}, element("span.choice-name", {}, workspace.name), button, element("p.form-error", { role: "alert", hidden: true }));
+      const row = element("li.choice", {}, element("span.choice-name", {}, workspace.name), button, noTrouble());
       button.addEventListener("click", () => attempt(row, button, () => this.#join({ workspace_id: workspace.id })));
       return row;
     });
@@ -104,7 +104,8 @@ export class Dialogs {
 
   async #createChannel({ name, topic, kind }) {
     const workspace_id = this.#workspace().id;
-    const { channel } = await api("channel.create", { workspace_id, kind, name: name.trim().replace(/^#/, ""), ...(topic.trim() && { topic: topic.trim() }) });
+    const named = { workspace_id, kind, name: name.trim().replace(/^#/, ""), topic: topic.trim() };
+    const { channel } = await api("channel.create", named);
     this.#enterChannel(channel);
     byId("channel-dialog").close();
   }
@@ -125,15 +126,18 @@ export class Dialogs {
   }
 
   #browseRow(channel) {
-    const count = interpolate(ngettext("%(count)s member", "%(count)s members", channel.member_count), { count: channel.member_count });
-    const button = element(channel.joined ? "button.button.button-small" : "button.button.button-small.button-primary", { type: "button" }, channel.joined ? gettext("Open") : gettext("Join"));
+    const { member_count } = channel;
+    const count = interpolate(ngettext("%(count)s member", "%(count)s members", member_count), { count: member_count });
+    const button = channel.joined
+      ? element("button.button.button-small", { type: "button" }, gettext("Open"))
+      : element("button.button.button-small.button-primary", { type: "button" }, gettext("Join"));
     const row = element(
       "li.choice",
       {},
       icon("hash"),
       element("span.choice-name", {}, channel.name, element("small", {}, channel.topic ? `${count} · ${channel.topic}` : count)),
       button,
-      element("p.form-error", { role: "alert", hidden: true }),
+      noTrouble(),
     );
     button.addEventListener("click", () =>
       attempt(row, button, async () => {
@@ -153,7 +157,8 @@ export class Dialogs {
   }
 
   async #createInvite({ days, max_uses }) {
-    const { invite } = await api("workspace.invite", { workspace_id: this.#workspace().id, days: Number(days), max_uses: Number(max_uses) });
+    const workspace_id = this.#workspace().id;
+    const { invite } = await api("workspace.invite", { workspace_id, days: Number(days), max_uses: Number(max_uses) });
     const field = /** @type {HTMLInputElement} */ (byId("invite-url"));
     field.value = new URL(invite.url, location.origin).href;
     byId("invite-result").hidden = false;
@@ -185,7 +190,10 @@ export class Dialogs {
     const channel = this.#store.state.channels[this.#navigation.channel_id];
     await this.confirm({
       title: interpolate(gettext("Leave #%(name)s?"), { name: channel.name }),
-      text: channel.kind === "private" ? gettext("Somebody has to add you again before you can come back.") : gettext("You can join again whenever you like."),
+      text:
+        channel.kind === "private"
+          ? gettext("Somebody has to add you again before you can come back.")
+          : gettext("You can join again whenever you like."),
       yes: gettext("Leave"),
       act: async () => {
         await api("channel.leave", { channel_id: channel.id });
@@ -204,12 +212,13 @@ const roles = () => ({
 
 function memberRow(user, role, state) {
   const name = user.display_name || user.username;
+  const shown = user.id === state.me.id ? interpolate(gettext("%(name)s (you)"), { name }) : name;
   const online = ["online", "away"].includes(state.presence[user.id]?.status);
   return element(
     "li.choice",
     {},
     element(online ? "span.with-presence.online" : "span.with-presence", {}, avatar(user)),
-    element("span.choice-name", {}, user.id === state.me.id ? interpolate(gettext("%(name)s (you)"), { name }) : name, element("small", {}, `@${user.username}`)),
+    element("span.choice-name", {}, shown, element("small", {}, `@${user.username}`)),
     roles()[role] && element("span.role", {}, roles()[role]),
   );
 }
@@ -247,6 +256,10 @@ async function attempt(place, button, act) {
   } finally {
     button.disabled = false;
   }
+}
+
+function noTrouble() {
+  return element("p.form-error", { role: "alert", hidden: true });
 }
 
 function tell(place, text) {

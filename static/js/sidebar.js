@@ -14,8 +14,9 @@ export function showSidebar(state, navigation) {
   for (const id of ["workspace-menu-button", "browse-channels", "add-channel"]) byId(id).hidden = !workspace;
   byId("channel-lists").hidden = !workspace;
   byId("invite-people").hidden = !["owner", "admin"].includes(workspace?.role);
+  const named = channelsOf(state, workspace?.id, ["public", "private"]);
   const directs = channelsOf(state, workspace?.id, ["direct"]);
-  reconcile(byId("channels"), channelsOf(state, workspace?.id, ["public", "private"]).map((channel) => row(state, channel, navigation)));
+  reconcile(byId("channels"), named.map((channel) => row(state, channel, navigation)));
   reconcile(byId("directs"), directs.map((channel) => row(state, channel, navigation)));
   byId("directs-section").hidden = directs.length === 0;
   showAccount(state.me);
@@ -29,7 +30,13 @@ function showWorkspaces(state, navigation) {
       element(
         "li",
         {},
-        element("a.rail-item", { href: `#/workspaces/${workspace.id}` }, element("span.rail-letters", { "aria-hidden": "true" }), element("span.hidden"), element("span.rail-badge", { "aria-hidden": "true", hidden: true })),
+        element(
+          "a.rail-item",
+          { href: `#/workspaces/${workspace.id}` },
+          element("span.rail-letters", { "aria-hidden": "true" }),
+          element("span.hidden"),
+          element("span.rail-badge", { "aria-hidden": "true", hidden: true }),
+        ),
       ),
     update: (node) => {
       const [link] = node.children;
@@ -55,7 +62,7 @@ function row(state, channel, navigation) {
         element(
           "a.channel-link",
           { href: `#/channels/${channel.id}` },
-          channel.kind === "direct" ? avatar((channel.members ?? []).find(({ id }) => id !== state.me.id) ?? state.me) : icon(channel.kind === "private" ? "lock" : "hash"),
+          signOf(state, channel),
           element("span.channel-link-name"),
           element("span.hidden"),
           element("span.badge", { "aria-hidden": "true", hidden: true }),
@@ -73,6 +80,11 @@ function row(state, channel, navigation) {
       setCurrent(link, here);
     },
   };
+}
+
+function signOf(state, channel) {
+  if (channel.kind !== "direct") return icon(channel.kind === "private" ? "lock" : "hash");
+  return avatar((channel.members ?? []).find(({ id }) => id !== state.me.id) ?? state.me);
 }
 
 function showAccount(me) {

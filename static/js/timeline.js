@@ -1,8 +1,11 @@
 /** The messages of the open channel: by day and author, oldest first, with the reader's place kept. */
 
-import { api, sentence } from "./api.js";
-import { avatar, dayKey, dayOf, element, icon, reconcile, setText, timeOf } from "./elements.js";
+import { api } from "./api.js";
+import { editorOf } from "./editor.js";
+import { dayKey, reconcile, setText } from "./elements.js";
 import { gettext, interpolate, ngettext } from "./i18n.js";
+import { dayRow, messageNode, nameOf, newRow, pendingNode, textOf } from "./message.js";
+import { showTop, showVacant } from "./placeholders.js";
 import { attentive } from "./reading.js";
 import { applyMessage, channelName, pendingOf } from "./store.js";
 
@@ -10,7 +13,6 @@ const GROUP_MS = 5 * 60_000;
 const END_PX = 48;
 const OLDER_PX = 600;
 const FAR_PX = 900;
-const OFFERED = 3;
 const MODERATORS = ["owner", "admin", "moderator"];
 
 const byId = (id) => document.getElementById(id);
@@ -53,12 +55,12 @@ export class Timeline {
     const channel = state.channels[this.#navigation.channel_id];
     const timeline = channel && state.timelines[channel.id];
     this.#header(state, channel);
-    this.#showVacant(state, channel);
+    showVacant(this.#vacant, state, this.#navigation, this.#dialogs);
     const changed = (channel?.id ?? null) !== this.#shown;
     if (changed) this.#opened(channel);
     const anchor = changed ? null : this.#anchor();
     this.#announce(state, channel, timeline);
-    this.#drawTop(state, channel, timeline);
+    showTop(this.#top, state, channel, timeline, () => this.#again());
     reconcile(this.#list, channel ? this.#rows(state, channel, timeline) : []);
     this.#rove();
     this.#place(timeline, anchor);
@@ -91,45 +93,6 @@ export class Timeline {
     byId("channel-menu-button").hidden = !channel || direct;
   }
 
-  #showVacant(state, channel) {
-    const workspace = state.workspaces[this.#navigation.workspace_id];
-    const kind = !state.me || channel ? "" : workspace ? "channel" : "workspace";
-    const open = kind === "workspace" ? state.open_workspaces.slice(0, OFFERED) : [];
-    const sign = `${kind} ${open.map(({ id }) => id)}`;
-    this.#vacant.hidden = !kind;
-    if (!kind || this.#vacant.dataset.sign === sign) return;
-    this.#vacant.dataset.sign = sign;
-    const [title, text, ...buttons] =
-      kind === "workspace"
-        ? [
-            gettext("A place for your people"),
-            gettext("Create a workspace for your team or class, or join one that you were invited to."),
-            ...open.map((offered) => this.#offer(offered)),
-            this.#action(gettext("Add a workspace"), "add-workspace", open.length === 0),
-          ]
-        : [
-            gettext("No channels here yet"),
-            gettext("Conversations live in channels. Create the first one, or look for those that others made."),
-            this.#action(gettext("Create a channel"), "add-channel", true),
-            this.#action(gettext("Browse channels"), "browse-channels", false),
-          ];
-    this.#vacant.replaceChildren(
-      element("div.vacant-card", {}, element("h2", {}, title), element("p", {}, text), element("div.vacant-actions", {}, ...buttons), element("p.form-error", { role: "alert", hidden: true })),
-    );
-  }
-
-  #offer({ id, name }) {
-    const button = element("button.button.button-primary", { type: "button" }, interpolate(gettext("Join %(name)s"), { name }));
-    button.addEventListener("click", () => this.#dialogs.joinOpen(id, button));
-    return button;
-  }
-
-  #action(label, id, primary) {
-    const button = element(primary ? "button.button.button-primary" : "button.button", { type: "button" }, label);
-    button.addEventListener("click", () => byId(id).click());
-    return button;
-  }
-
   #opened(channel) {
     this.#shown = channel?.id ?? null;
     this.#newAfter = channel?.unread_count ? channel.last_read_id : null;
@@ -150,30 +113,8 @@ export class Timeline {
     if (!this.#ready || others.length === 0) return;
     if (!this.atEnd) this.#missed += others.length;
     if (!attentive()) this.#newAfter ??= channel.last_read_id;
-    this.#announcer.textContent = others.map((message) => `${nameOf(message.author)}: ${textOf(message.html)}`).join("\n");
-  }
-
-  #drawTop(state, channel, timeline) {
-    const kind = topKind(state, channel, timeline);
-    const sign = `${kind} ${channel ? `${channel.id} ${channelName(state, channel)}` : ""}`;
-    if (this.#top.dataset.sign === sign) return;
-    this.#top.dataset.sign = sign;
-    this.#top.dataset.kind = kind;
-    const content = {
-      "": () => [],
-      skeleton: () => [4, 2, 5, 3, 2, 4].map(skeletonMessage),
-      older: () => [element("p.quiet", {}, gettext("Loading older messages…"))],
-      failed: () => [
-        element("p.quiet", { role: "alert" }, gettext("The messages could not be loaded.")),
-        element("button.button", { type: "button", on: { click: () => this.#again() } }, gettext("Try again")),
-      ],
-      beginning: () => [
-        element("span.beginning-sign", { "aria-hidden": "true" }, icon(channel.kind === "private" ? "lock" : channel.kind === "direct" ? "people" : "hash")),
-        element("h3.beginning-title", {}, channel.kind === "direct" ? channelName(state, channel) : interpolate(gettext("Welcome to #%(name)s"), { name: channel.name })),
-        element("p.quiet", {}, gettext("This is where the conversation begins.")),
-      ],
-    };
-    this.#top.replaceChildren(...content[kind]());
+    const spoken = others.map((message) => `${nameOf(message.author)}: ${textOf(message.html)}`);
+    this.#announcer.textContent = spoken.join("\n");
   }
 
   #again() {
@@ -185,87 +126,54 @@ export class Timeline {
   #rows(state, channel, timeline) {
     const rows = [];
     const shown = (timeline?.messages ?? []).filter((message) => !message.deleted || message.reply_count > 0);
-    const moderates = channel.role === "admin" || MODERATORS.includes(state.workspaces[channel.workspace_id]?.role);
     let before = null;
     let marked = this.#newAfter === null;
-    for (const message of [...shown, ...pendingOf(state, channel.id)]) {
-      const author = message.author ?? state.me;
+    for (const message of shown) {
       const newDay = !before || dayKey(before.created_at) !== dayKey(message.created_at);
+      const newHere = !marked && message.id > this.#newAfter && message.author.id !== state.me.id;
       if (newDay) rows.push(dayRow(message.created_at));
-      const newHere = !marked && message.id > this.#newAfter && author.id !== state.me.id;
-      if (newHere) {
-        rows.push(NEW_ROW());
-        marked = true;
-      }
-      const grouped =
-        !newDay && !newHere && before.authorId === author.id && !before.deleted && new Date(message.created_at) - new Date(before.created_at) < GROUP_MS;
-      rows.push(message.client_msg_id && !message.id ? this.#pendingRow(message, author, grouped) : this.#messageRow(state, message, grouped, moderates));
-      before = { created_at: message.created_at, authorId: author.id, deleted: message.deleted };
+      if (newHere) rows.push(newRow());
+      marked ||= newHere;
+      rows.push(this.#messageRow(state, channel, message, !newDay && !newHere && follows(message, before)));
+      before = message;
+    }
+    let grouped = before?.author.id === state.me?.id && !before?.deleted;
+    for (const message of pendingOf(state, channel.id)) {
+      rows.push(this.#pendingRow(state, message, grouped));
+      grouped = true;
     }
     return rows;
   }
 
-  #messageRow(state, message, grouped, moderates) {
+  #messageRow(state, channel, message, grouped) {
     const editing = this.#editing === message.id;
     const own = message.author.id === state.me.id;
+    const deletable = own || channel.role === "admin" || MODERATORS.includes(state.workspaces[channel.workspace_id]?.role);
     return {
       key: `m${message.id}`,
       // While it is edited it stays as it is, whatever comes.
-      sign: editing ? "editing" : `${message.rev} ${grouped} ${own || moderates}`,
-      make: () => {
-        const node = frame(message, message.author, grouped);
-        const main = node.querySelector(".message-main");
-        if (message.deleted) main.append(element("p.message-tombstone", {}, gettext("This message was deleted.")));
-        else if (editing) main.append(this.#editor(message));
-        else {
-          const text = element("div.message-text");
-          text.innerHTML = message.html;
-          main.append(text);
-          if (message.edited_at) main.append(element("span.message-mark", {}, gettext("edited")));
-          if (own || moderates) node.append(this.#actions(message, own));
-        }
-        return node;
-      },
+      sign: editing ? "editing" : `${message.rev} ${grouped} ${deletable}`,
+      make: () =>
+        messageNode(message, {
+          grouped,
+          editor: editing ? editorOf(message, (changed) => this.#endEdit(message.id, changed)) : undefined,
+          onEdit: own && (() => this.#edit(message.id)),
+          onDelete: deletable && (() => this.#delete(message)),
+        }),
     };
   }
 
-  #pendingRow(message, author, grouped) {
+  #pendingRow(state, message, grouped) {
     return {
       key: `p${message.client_msg_id}`,
       sign: `${message.status} ${message.error} ${grouped}`,
-      make: () => {
-        const node = frame(message, author, grouped);
-        node.classList.add("pending", message.status);
-        const main = node.querySelector(".message-main");
-        main.append(element("div.message-text.plain", {}, message.body));
-        if (message.status === "sending") main.append(element("span.message-mark.late", {}, gettext("Sending…")));
-        else {
-          const failed = message.status === "failed";
-          const why = failed ? message.error : gettext("Waiting for the connection");
-          main.append(
-            element(
-              "p.message-trouble",
-              { role: failed ? "alert" : false },
-              why,
-              element("button.text-button", { type: "button", on: { click: () => this.onRetry(message.client_msg_id) } }, gettext("Try again")),
-              element("button.text-button", { type: "button", on: { click: () => this.onDiscard(message.client_msg_id) } }, gettext("Discard")),
-            ),
-          );
-        }
-        return node;
-      },
+      make: () =>
+        pendingNode(message, state.me, {
+          grouped,
+          onRetry: () => this.onRetry(message.client_msg_id),
+          onDiscard: () => this.onDiscard(message.client_msg_id),
+        }),
     };
-  }
-
-  #actions(message, own) {
-    const button = (name, label, click) =>
-      element("button.icon-button.icon-button-small", { type: "button", title: label, on: { click } }, icon(name), element("span.hidden", {}, label));
-    return element(
-      "div.message-actions",
-      {},
-      own && button("edit", gettext("Edit message"), () => this.#edit(message.id)),
-      button("delete", gettext("Delete message"), () => this.#delete(message)),
-    );
   }
 
   #edit(message_id) {
@@ -276,50 +184,11 @@ export class Timeline {
     field?.setSelectionRange(field.value.length, field.value.length);
   }
 
-  #endEdit(message_id) {
+  #endEdit(message_id, changed) {
     this.#editing = null;
+    if (changed) this.#store.update((state) => applyMessage(state, changed));
     this.draw();
     this.#list.querySelector(`[data-key="m${message_id}"]`)?.focus({ preventScroll: true });
-  }
-
-  #editor(message) {
-    const field = element("textarea.input", { rows: Math.min(8, message.body.split("\n").length), "aria-label": gettext("Edit message") });
-    field.value = message.body;
-    const trouble = element("p.form-error", { role: "alert", hidden: true });
-    const save = async () => {
-      const body = field.value.trim();
-      if (!body) return;
-      if (body === message.body) return this.#endEdit(message.id);
-      try {
-        const { message: updated } = await api("message.update", { message_id: message.id, body });
-        this.#store.update((state) => applyMessage(state, updated));
-        this.#endEdit(message.id);
-      } catch (error) {
-        trouble.hidden = false;
-        setText(trouble, sentence(error));
-      }
-    };
-    field.addEventListener("keydown", (event) => {
-      event.stopPropagation();
-      if (event.isComposing) return;
-      if (event.key === "Escape") this.#endEdit(message.id);
-      if (event.key === "Enter" && !event.shiftKey) {
-        event.preventDefault();
-        save();
-      }
-    });
-    return element(
-      "div.editor",
-      {},
-      field,
-      trouble,
-      element(
-        "div.editor-actions",
-        {},
-        element("button.button.button-small", { type: "button", on: { click: () => this.#endEdit(message.id) } }, gettext("Cancel")),
-        element("button.button.button-small.button-primary", { type: "button", on: { click: save } }, gettext("Save")),
-      ),
-    );
   }
 
   async #delete(message) {
@@ -367,7 +236,8 @@ export class Timeline {
     this.#drawJump();
     if (this.atEnd && !was) this.onReachedEnd();
     const timeline = this.#store.state.timelines[this.#shown];
-    if (this.#ready && scrollTop < OLDER_PX && timeline?.has_more && timeline.status === "ready") this.#sync.loadOlder(this.#shown);
+    const older = timeline?.has_more && timeline.status === "ready";
+    if (older && this.#ready && scrollTop < OLDER_PX) this.#sync.loadOlder(this.#shown);
   }
 
   #drawJump() {
@@ -393,7 +263,8 @@ export class Timeline {
     if (!from || event.target !== from) return;
     const messages = [...this.#list.querySelectorAll(".message")];
     const at = messages.indexOf(from);
-    const to = { ArrowUp: messages[at - 1], ArrowDown: messages[at + 1], Home: messages[0], End: messages.at(-1) }[event.key];
+    const ways = { ArrowUp: messages[at - 1], ArrowDown: messages[at + 1], Home: messages[0], End: messages.at(-1) };
+    const to = ways[event.key];
     if (!to) return;
     event.preventDefault();
     for (const message of messages) message.tabIndex = -1;
@@ -402,46 +273,8 @@ export class Timeline {
   }
 }
 
-/** What stands above the oldest message. */
-function topKind(state, channel, timeline) {
-  if (state.me && !channel) return "";
-  if (timeline?.status === "failed") return "failed";
-  if (!timeline || (timeline.status === "loading" && timeline.messages.length === 0)) return "skeleton";
-  return timeline.has_more ? "older" : "beginning";
-}
-
-function frame(message, author, grouped) {
-  const meta = element("p.message-meta", {}, element("strong.message-author", {}, nameOf(author)), " ", timeOf(message.created_at));
-  const node = element(
-    "li.message",
-    { tabindex: -1, id: message.id ? `message-${message.id}` : null },
-    element("div.message-side", {}, grouped ? timeOf(message.created_at) : avatar(author)),
-    element("div.message-main", {}, meta),
-  );
-  // Who wrote it is said to those who listen, where it is not shown again.
-  if (grouped) node.classList.add("grouped");
-  return node;
-}
-
-function skeletonMessage(width) {
-  const lines = [1, width].map((data) => element("span.skeleton", { "data-width": data }));
-  return element("div.skeleton-message", { "aria-hidden": "true" }, element("span.skeleton.skeleton-avatar"), element("span.skeleton-lines", {}, ...lines));
-}
-
-function dayRow(moment) {
-  const day = dayOf(moment);
-  return { key: `d${dayKey(moment)}`, sign: day, make: () => element("li.day", {}, element("span", {}, day)) };
-}
-
-const NEW_ROW = () => ({ key: "new", make: () => element("li.new-line", {}, element("span", {}, gettext("New"))) });
-
-function nameOf(user) {
-  return user.display_name || user.username;
-}
-
-const reader = document.createElement("template");
-
-function textOf(html) {
-  reader.innerHTML = html;
-  return reader.content.textContent.trim();
+/** Soon after the one before, by the same author: its name need not be shown again. */
+function follows(message, before) {
+  const apart_ms = new Date(message.created_at) - new Date(before.created_at);
+  return before.author.id === message.author.id && !before.deleted && apart_ms < GROUP_MS;
 }
