@@ -7,7 +7,7 @@ from django.contrib.auth.models import Group
 from django.db import transaction
 
 from groups.actions.channels import create_channel, join_channel
-from groups.actions.messages import send_message
+from groups.actions.sending import send_message
 from groups.actions.workspaces import create_workspace, join_open_workspace
 from groups.models import Message, User
 from realtime import clock

@@ -1,8 +1,9 @@
 """The methods that clients call: one table, one function each, whether the call comes over HTTP or a socket."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import cache
+from typing import Any, Literal, NamedTuple
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
@@ -37,6 +38,15 @@ class Params(serializers.Serializer[Any]):
 Run = Callable[[Caller, dict[str, Any]], Any]
 
 
+class Call(NamedTuple):
+    caller: Caller
+    params: dict[str, Any]
+
+
+Together = Callable[[Sequence[Call]], Sequence[Any]]
+"""Runs several calls at once; for each its answer, or the exception that it would have raised alone."""
+
+
 @dataclass(frozen=True)
 class Method:
     name: str
@@ -44,22 +54,32 @@ class Method:
     params: type[Params]
     answer: Any
     """A TypedDict: the shape of the answer, for the OpenAPI document."""
-    reads: bool
-    """Changes nothing, so it may be a GET."""
     scope: Scope
-    summary: str
+    together: Together | None
+    """For a method that many call at the same time, when they share the cost."""
+
+    @property
+    def reads(self) -> bool:
+        """Changes nothing, so it may be a GET."""
+        return self.scope == "read"
+
+    @property
+    def summary(self) -> str:
+        return (self.run.__doc__ or "").strip()
 
 
 METHODS: dict[str, Method] = {}
 
 
-def method(name: str, *, params: type[Params], answer: Any, scope: Scope) -> Callable[[Run], Run]:
+def method(
+    name: str, *, params: type[Params], answer: Any, scope: Scope, together: Together | None = None
+) -> Callable[[Run], Run]:
     """Register a method under its wire name. Its docstring is its documentation."""
 
     def register(run: Run) -> Run:
         if name in METHODS:
             raise TypeError(f"two methods are called {name}")
-        METHODS[name] = Method(name, run, params, answer, scope == "read", scope, (run.__doc__ or "").strip())
+        METHODS[name] = Method(name, run, params, answer, scope, together)
         return run
 
     return register
@@ -73,8 +93,33 @@ def call(caller: Caller, name: str, params: Any, *, query: bool = False) -> Any:
     found = METHODS.get(name)
     if found is None:
         raise UnknownMethod(name)
+    return found.run(caller, _checked(found, caller, params, query=query))
+
+
+def call_together(name: str, calls: Sequence[tuple[Caller, Any]]) -> list[Any]:
+    """`call` of one method for many callers: for each the answer, or the exception that it would have raised."""
+    found = METHODS[name]
+    answers: list[Any] = [None] * len(calls)
+    checked: dict[int, Call] = {}
+    for index, (caller, params) in enumerate(calls):
+        try:
+            checked[index] = Call(caller, _checked(found, caller, params, query=False))
+        except Exception as error:
+            answers[index] = error
+    if found.together is not None and checked:
+        for index, answer in zip(checked, found.together(list(checked.values())), strict=True):
+            answers[index] = answer
+    return answers
+
+
+def _checked(found: Method, caller: Caller, params: Any, *, query: bool) -> dict[str, Any]:
     if found.scope not in caller.scopes:
         raise PermissionDenied(_("This token lacks the scope %(scope)s.") % {"scope": found.scope})
-    checked = found.params(data=params, context={"query": query})
-    checked.is_valid(raise_exception=True)
-    return found.run(caller, checked.validated_data)
+    checked: dict[str, Any] = _serializer(found.params, query).run_validation(params)
+    return checked
+
+
+@cache
+def _serializer(params: type[Params], query: bool) -> Params:
+    """One for all calls: validating leaves nothing behind in it, and making one costs more than using it."""
+    return params(context={"query": query})

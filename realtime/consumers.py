@@ -10,7 +10,7 @@ import orjson
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
-from realtime import commands, threads
+from realtime import batches, threads
 from realtime.commands import Caller
 from realtime.doors import DIRECT_WRITER, Authenticate, DirectWriter, Scope, open_session, query_of
 from realtime.errors import Close, Problem, Refused, known, problem_of
@@ -238,7 +238,7 @@ async def _answer(session: Session, caller: Caller, frame: dict[str, Any]) -> No
         _complain(session, "bad_frame", ref)
         return
     try:
-        data = await threads.run(commands.call, caller, name, params)
+        data = await batches.call(caller, name, params)
     except Exception as error:
         problem = problem_of(error)
         if problem is None:

@@ -1,10 +1,11 @@
 """The only way out of an action: publish an event to its audience, in the transaction of the change."""
 
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from django.db import connection, transaction
@@ -42,17 +43,41 @@ def _listed(*, ids: list[int]) -> Iterable[int]:
     return ids
 
 
-def publish(event: Event, *, to: Audience, order: str) -> None:
-    """Tell the audience after commit, once. Nothing is told when the transaction is rolled back.
+class Publication(NamedTuple):
+    """An event, who may see it, and its order.
 
     `order` names the row whose lock the caller holds ("channel:3"): events with one name leave in the order of their
-    commits. What cannot be sent now (a crash, an outage) stays in the outbox for the relay.
+    commits.
+    """
+
+    event: Event
+    to: Audience
+    order: str
+
+
+def publish(event: Event, *, to: Audience, order: str) -> None:
+    """Tell the audience after commit, once. Nothing is told when the transaction is rolled back."""
+    publish_all([Publication(event, to, order)])
+
+
+def publish_all(publications: Sequence[Publication]) -> None:
+    """Tell of several events after commit, those of one order in this order.
+
+    What cannot be sent then (a crash, an outage) stays in the outbox for the relay.
     """
     if not connection.in_atomic_block:
-        raise RuntimeError(f"{event.name} was published outside a transaction")
+        raise RuntimeError(f"published outside a transaction: {', '.join(one.event.name for one in publications)}")
     now = clock.now()
+    rows = OutboxEvent.objects.bulk_create(_row(publication, now) for publication in publications)
+    newest = {row.order_key: row.pk for row in rows}
+    for order, pk in newest.items():
+        transaction.on_commit(partial(relay.send, order, pk), robust=True)
+
+
+def _row(publication: Publication, now: datetime) -> OutboxEvent:
+    event, to, order = publication
     frame = orjson.dumps({"event": event.name, "at": clock.stamp(now), "data": event.data})
-    row = OutboxEvent.objects.create(
+    return OutboxEvent(
         event_id=uuid.uuid4(),
         order_key=order,
         name=event.name,
@@ -61,4 +86,3 @@ def publish(event: Event, *, to: Audience, order: str) -> None:
         audience={"kind": to.kind, **to.of},
         created_at=now,
     )
-    transaction.on_commit(partial(relay.send, order, row.pk), robust=True)

@@ -44,14 +44,20 @@ def send(order: str, up_to: int) -> None:
 def send_left_behind() -> int:
     """Send what is in the outbox for more than a moment. The number of orders that had something.
 
-    Raises Unavailable when the streams are away.
+    An order that cannot be sent, as after a return to an older version, waits and keeps no other waiting. Raises
+    Unavailable when the streams are away.
     """
     old = OutboxEvent.objects.filter(created_at__lt=clock.now() - timedelta(seconds=LEFT_BEHIND_SECONDS))
     newest: dict[str, int] = {}
     for order, pk in old.order_by("pk").values_list("order_key", "pk"):
         newest[order] = pk
     for order, pk in newest.items():
-        _send(order, pk)
+        try:
+            _send(order, pk)
+        except Unavailable:
+            raise
+        except Exception:
+            log.exception("relay: events of %s cannot be sent and wait in the outbox", order)
     if newest:
         log.info("relay: sent the events of %d orders that were left behind", len(newest))
     return len(newest)

@@ -21,7 +21,7 @@ from django.test import Client
 
 from groups import audiences
 from groups.actions.channels import create_channel, join_channel, open_direct_channel
-from groups.actions.messages import send_message
+from groups.actions.sending import send_message
 from groups.actions.tokens import create_token
 from groups.actions.workspaces import create_workspace, invite_to_workspace, join_workspace
 from groups.models import Channel, Message, User, Workspace, WorkspaceMember

@@ -26,9 +26,14 @@ def lock_channel(member: User, channel_id: int) -> Channel:
     # First the lock, then the question: a removal that commits while this waits must be seen.
     channel = Channel.objects.select_for_update().filter(pk=channel_id).first()
     if channel is None or not ChannelMember.objects.filter(channel=channel, user=member).exists():
-        Channel.objects.visible_to(member).get(pk=channel_id)
-        raise NotAMember
+        raise refusal_of(member, channel_id)
     return channel
+
+
+def refusal_of(user: User, channel_id: int) -> Exception:
+    """Why somebody who is not a member may not: they may join first, or may not even know that the channel exists."""
+    known = Channel.objects.visible_to(user).filter(pk=channel_id).exists()
+    return NotAMember() if known else Channel.DoesNotExist()
 
 
 def lock_channel_of(message_id: int) -> Channel:

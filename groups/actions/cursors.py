@@ -4,9 +4,9 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from groups.actions.channels import refusal_of
 from groups.events import ReadUpdated
-from groups.models import Channel, ChannelMember, Message, ReadCursor, User
-from realtime.errors import NotAMember
+from groups.models import ChannelMember, Message, ReadCursor, User
 from realtime.publish import publish, users
 
 
@@ -22,8 +22,7 @@ def mark_read(*, reader: User, channel_id: int, last_read_id: int) -> Marked:
     with transaction.atomic():
         cursor = ReadCursor.objects.select_for_update().filter(user=reader, channel=channel_id).first()
         if cursor is None or not ChannelMember.objects.filter(user=reader, channel=channel_id).exists():
-            Channel.objects.visible_to(reader).get(pk=channel_id)
-            raise NotAMember
+            raise refusal_of(reader, channel_id)
         if last_read_id and not Message.objects.filter(channel=channel_id, pk=last_read_id).exists():
             raise ValidationError({"last_read_id": _("There is no such message in this channel.")})
         moved = last_read_id > cursor.last_read_id

@@ -4,7 +4,7 @@ from typing import Any, TypedDict
 from django.utils.translation import gettext as _
 from rest_framework import serializers
 
-from groups.actions.channels import create_channel, join_channel, leave_channel, open_direct_channel
+from groups.actions.channels import create_channel, join_channel, leave_channel, open_direct_channel, refusal_of
 from groups.api.callers import user_of
 from groups.api.fields import Text, cursor_field, id_field, limit_field
 from groups.models import Channel, ChannelMember, User, Workspace
@@ -13,7 +13,6 @@ from groups.models.sidebar import with_state_of
 from groups.payloads import MemberPayload, OwnChannelPayload, own_channel_payload, user_payload
 from realtime import clock
 from realtime.commands import Caller, Params, method
-from realtime.errors import NotAMember
 
 
 class ChannelAnswer(TypedDict):
@@ -53,8 +52,7 @@ def readable_channel(caller: Caller, channel_id: int) -> Channel:
     user = user_of(caller)
     channel = Channel.objects.open_to(user).filter(pk=channel_id).first()
     if channel is None:
-        Channel.objects.visible_to(user).get(pk=channel_id)
-        raise NotAMember
+        raise refusal_of(user, channel_id)
     return channel
 
 

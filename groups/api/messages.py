@@ -1,15 +1,17 @@
+from collections.abc import Sequence
 from typing import Any, TypedDict
 
 from django.conf import settings
 from rest_framework import serializers
 
-from groups.actions.messages import delete_message, edit_message, send_message
+from groups.actions.messages import delete_message, edit_message
+from groups.actions.sending import Draft, Sent, send_message, send_messages
 from groups.api.callers import user_of
 from groups.api.channels import readable_channel
 from groups.api.fields import Text, cursor_field, id_field, limit_field
 from groups.models import Message
 from groups.payloads import MessagePayload, message_payload
-from realtime.commands import Caller, Params, method
+from realtime.commands import Call, Caller, Params, method
 
 
 class MessageAnswer(TypedDict):
@@ -44,11 +46,15 @@ class MessageSendParams(Params):
     thread_root_id = id_field(required=False, allow_null=True)
 
 
-@method("message.send", params=MessageSendParams, answer=SentAnswer, scope="write")
+def send_together(calls: Sequence[Call]) -> list[SentAnswer | Exception]:
+    outcomes = send_messages([Draft(user_of(caller), **params) for caller, params in calls])
+    return [outcome if isinstance(outcome, Exception) else _sent(outcome) for outcome in outcomes]
+
+
+@method("message.send", params=MessageSendParams, answer=SentAnswer, scope="write", together=send_together)
 def send(caller: Caller, params: dict[str, Any]) -> SentAnswer:
     """Send a message. Repeated with the same `client_msg_id` it gives the first message, `duplicate: true`."""
-    sent = send_message(author=user_of(caller), **params)
-    return {"message": message_payload(sent.message), "duplicate": sent.duplicate}
+    return _sent(send_message(author=user_of(caller), **params))
 
 
 class MessageListParams(Params):
@@ -144,3 +150,7 @@ def _messages(page: list[Message], has_more: bool, next_since_id: int) -> Messag
         "has_more": has_more,
         "next_since_id": next_since_id,
     }
+
+
+def _sent(sent: Sent) -> SentAnswer:
+    return {"message": message_payload(sent.message), "duplicate": sent.duplicate}

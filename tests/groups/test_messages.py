@@ -7,7 +7,8 @@ from django.conf import LazySettings
 from django.db import transaction
 
 from groups.actions.channels import leave_channel
-from groups.actions.messages import delete_message, edit_message, send_message
+from groups.actions.messages import delete_message, edit_message
+from groups.actions.sending import send_message
 from groups.models import Channel, Message, User
 from tests.cast import Api, ids, names, published, say, stored
 

@@ -1,0 +1,235 @@
+"""Sending: one message, or those of many people in one transaction."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from django.conf import settings
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, ValidationError
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+
+from groups.actions.channels import refusal_of
+from groups.audiences import members_of
+from groups.events import MessageCreated, MessageUpdated
+from groups.markdown import render
+from groups.models import Channel, ChannelMember, Message, User
+from groups.payloads import message_payload
+from realtime import clock, limits
+from realtime.errors import Conflict, RateLimited
+from realtime.publish import Publication, publish_all
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A message before it is sent."""
+
+    author: User
+    channel_id: int
+    body: str
+    client_msg_id: str | None = None
+    thread_root_id: int | None = None
+
+    @property
+    def content_hash(self) -> bytes:
+        content = f"{self.channel_id}\n{self.thread_root_id or ''}\n{self.body}"
+        return hashlib.sha256(content.encode()).digest()
+
+
+class Sent(NamedTuple):
+    message: Message
+    duplicate: bool
+
+
+Outcome = Sent | Exception
+
+REFUSALS = (ValidationError, PermissionDenied, ObjectDoesNotExist, Conflict, RateLimited)
+
+
+def send_message(
+    *,
+    author: User,
+    channel_id: int,
+    body: str,
+    client_msg_id: str | None = None,
+    thread_root_id: int | None = None,
+) -> Sent:
+    """Send to a channel that the author is a member of.
+
+    Repeated with the same `client_msg_id` and content it gives the first message and tells nobody; with other content
+    it raises Conflict. Raises RateLimited past SEND_PER_MINUTE.
+    """
+    [outcome] = send_messages([Draft(author, channel_id, body, client_msg_id, thread_root_id)])
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+def send_messages(drafts: Sequence[Draft]) -> list[Outcome]:
+    """Send what several people wrote at the same time in one transaction, in this order.
+
+    Each has its own checks and its own outcome, as if it were alone: what refuses one does not touch the others.
+    """
+    outcomes: list[Outcome | None] = [None] * len(drafts)
+    writing: dict[int, _Checked] = {}
+    for index, draft in enumerate(drafts):
+        try:
+            writing[index] = _checked(draft)
+        except REFUSALS as refusal:
+            outcomes[index] = refusal
+    try:
+        with transaction.atomic():
+            for index, outcome in _write(writing).items():
+                outcomes[index] = outcome
+    except IntegrityError:
+        # The same key came at the same time for another channel, which no common lock keeps apart.
+        for index, checked in writing.items():
+            outcomes[index] = _write_alone(checked)
+    return [outcome for outcome in outcomes if outcome is not None]
+
+
+class _Checked(NamedTuple):
+    draft: Draft
+    html: str
+
+
+def _checked(draft: Draft) -> _Checked:
+    limits.spend(f"send:{draft.author.pk}", per_minute=settings.SEND_PER_MINUTE, burst=settings.SEND_BURST)
+    body = checked_body(draft.body)
+    return _Checked(replace(draft, body=body), render(body))
+
+
+def checked_body(body: str) -> str:
+    """The text as it is stored. Raises ValidationError when it is empty or too long."""
+    body = body.replace("\r\n", "\n").replace("\r", "\n")
+    if not body.strip():
+        raise ValidationError({"body": _("Write something first.")})
+    if len(body) > settings.MESSAGE_CHARACTERS:
+        limit = {"limit": settings.MESSAGE_CHARACTERS, "length": len(body)}
+        raise ValidationError({"body": _("At most %(limit)d characters, not %(length)d.") % limit})
+    return body
+
+
+def check_writable(channel: Channel) -> None:
+    """Raises Conflict for an archived channel."""
+    if channel.archived_at is not None:
+        raise Conflict("channel_archived", _("The channel is archived."))
+
+
+def _write_alone(checked: _Checked) -> Outcome:
+    try:
+        with transaction.atomic():
+            return _write({0: checked})[0]
+    except IntegrityError:
+        earlier = _earlier([checked.draft]).get(_key(checked.draft))
+        if earlier is None:
+            raise
+        return _same_again(checked.draft, earlier)
+
+
+def _write(writing: dict[int, _Checked]) -> dict[int, Outcome]:
+    """Write under the locks of all channels concerned, taken in the order of their ids, so that nobody deadlocks."""
+    drafts = [checked.draft for checked in writing.values()]
+    channel_ids = {draft.channel_id for draft in drafts}
+    channels = {row.pk: row for row in Channel.objects.select_for_update().filter(pk__in=channel_ids).order_by("pk")}
+    # First the locks, then the questions: a removal that commits while this waits must be seen.
+    members = set(
+        ChannelMember.objects.filter(channel__in=channels, user__in={draft.author.pk for draft in drafts}).values_list(
+            "channel_id", "user_id"
+        )
+    )
+    earlier = _earlier(drafts)
+    now = clock.now()
+    outcomes: dict[int, Outcome] = {}
+    created: list[_Created] = []
+    for index, (draft, html) in writing.items():
+        try:
+            if (draft.channel_id, draft.author.pk) not in members:
+                raise refusal_of(draft.author, draft.channel_id)
+            if (first := earlier.get(_key(draft))) is not None:
+                outcomes[index] = _same_again(draft, first)
+                continue
+            channel = channels[draft.channel_id]
+            check_writable(channel)
+            root = _thread_root(channel, draft.thread_root_id)
+            message = Message(
+                channel=channel,
+                author=draft.author,
+                body=draft.body,
+                html=html,
+                thread_root=root,
+                client_msg_id=draft.client_msg_id,
+                content_hash=draft.content_hash,
+                rev=channel.next_rev(),
+                created_at=now,
+            )
+        except REFUSALS as refusal:
+            outcomes[index] = refusal
+        else:
+            created.append(_Created(message, None if root is None else channel.next_rev()))
+            outcomes[index] = Sent(message, duplicate=False)
+            if draft.client_msg_id is not None:
+                earlier[_key(draft)] = message
+    if created:
+        _store(created)
+    return outcomes
+
+
+class _Created(NamedTuple):
+    message: Message
+    root_rev: int | None
+    """Of the thread root, which counts one reply more. Given at once, so that revs rise in the order of the events."""
+
+
+def _store(created: list[_Created]) -> None:
+    # The ids are drawn here, under the locks: a reader that has seen one has seen all lower ones of the channel.
+    Message.objects.bulk_create(message for message, _root_rev in created)
+    publications = []
+    for message, root_rev in created:
+        publications.append(_publication(MessageCreated(message_payload(message)), message.channel))
+        root = message.thread_root
+        if root is not None and root_rev is not None:
+            root.refresh_from_db(fields=["reply_count"])
+            root.reply_count += 1
+            root.rev = root_rev
+            root.save(update_fields=["reply_count", "rev"])
+            publications.append(_publication(MessageUpdated(message_payload(root)), message.channel))
+    Channel.objects.bulk_update({message.channel for message, _root_rev in created}, ["rev"])
+    publish_all(publications)
+
+
+def _publication(event: MessageCreated | MessageUpdated, channel: Channel) -> Publication:
+    return Publication(event, members_of(channel), channel.order)
+
+
+def _key(draft: Draft) -> tuple[int, str | None]:
+    return draft.author.pk, draft.client_msg_id
+
+
+def _earlier(drafts: Sequence[Draft]) -> dict[tuple[int, str | None], Message]:
+    """Messages that were sent under the same keys."""
+    keys = {_key(draft) for draft in drafts if draft.client_msg_id is not None}
+    if not keys:
+        return {}
+    found = Message.objects.with_author().filter(
+        author__in={author for author, _key in keys}, client_msg_id__in={key for _author, key in keys}
+    )
+    return {(message.author_id, message.client_msg_id): message for message in found}
+
+
+def _same_again(draft: Draft, earlier: Message) -> Outcome:
+    if bytes(earlier.content_hash) != draft.content_hash:
+        return Conflict("idempotency_conflict", _("This client_msg_id was used for another message."))
+    return Sent(earlier, duplicate=True)
+
+
+def _thread_root(channel: Channel, thread_root_id: int | None) -> Message | None:
+    if thread_root_id is None:
+        return None
+    root = channel.messages.with_author().shown().filter(pk=thread_root_id).first()
+    if root is None:
+        raise ValidationError({"thread_root_id": _("There is no such message in this channel.")})
+    if root.thread_root_id is not None:
+        raise ValidationError({"thread_root_id": _("A reply cannot begin a thread of its own.")})
+    return root

@@ -1,0 +1,78 @@
+"""Calls of one method that come while others of it run, run together: their cost is shared, their outcomes are not."""
+
+import asyncio
+from collections import deque
+from typing import Any, Final, NamedTuple
+
+from realtime import commands, threads
+from realtime.commands import METHODS, Caller
+
+MOST: Final = 64
+"""Calls that share a transaction: enough to share the cost, few enough that the first does not wait for long."""
+
+
+async def call(caller: Caller, name: str, params: Any) -> Any:
+    """`commands.call` from the event loop, together with others where the method can."""
+    method = METHODS.get(name)
+    if method is None or method.together is None:
+        return await threads.run(commands.call, caller, name, params)
+    return await _batch_of(name).call(caller, params)
+
+
+class _Waiting(NamedTuple):
+    caller: Caller
+    params: Any
+    answer: asyncio.Future[Any]
+
+
+class _Batch:
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._waiting: deque[_Waiting] = deque()
+        self._running = False
+
+    async def call(self, caller: Caller, params: Any) -> Any:
+        answer = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(caller, params, answer))
+        if not self._running:
+            self._running = True
+            threads.start(self._run(), name=f"batch of {self._name}")
+        return await answer
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                await self._run_some([self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))])
+        finally:
+            self._running = False
+
+    async def _run_some(self, some: list[_Waiting]) -> None:
+        calls = [(one.caller, one.params) for one in some]
+        try:
+            answers = await threads.run(commands.call_together, self._name, calls)
+        except Exception as error:
+            if len(some) == 1:
+                _answer(some[0], error)
+                return
+            # Nothing of it was kept. One by one, so that a failure stays with the call that caused it.
+            for one in some:
+                await self._run_some([one])
+        else:
+            for one, answer in zip(some, answers, strict=True):
+                _answer(one, answer)
+
+
+def _answer(one: _Waiting, answer: Any) -> None:
+    if one.answer.done():  # its socket went away meanwhile
+        return
+    if isinstance(answer, Exception):
+        one.answer.set_exception(answer)
+    else:
+        one.answer.set_result(answer)
+
+
+_batches: dict[str, _Batch] = {}
+
+
+def _batch_of(name: str) -> _Batch:
+    return _batches.setdefault(name, _Batch(name))
