@@ -14,17 +14,20 @@ env = environ.Env()
 
 
 def number(name: str, default: float, *, at_least: float = 0.0) -> float:
-    value = float(env.float(name, default))
+    try:
+        value = float(env.float(name, default))
+    except ValueError:
+        value = float("nan")
     if not at_least <= value < 10**9:
-        raise ImproperlyConfigured(f"{name} must be a number of at least {at_least:g}, not {value!r}.")
+        raise ImproperlyConfigured(f"{name} must be a number of at least {at_least:g}, not {env.str(name)!r}.")
     return value
 
 
 def count(name: str, default: int, *, at_least: int = 1) -> int:
-    value = int(env.int(name, default))
-    if not at_least <= value < 10**9:
-        raise ImproperlyConfigured(f"{name} must be a whole number of at least {at_least}, not {value!r}.")
-    return value
+    value = number(name, default, at_least=at_least)
+    if value != int(value):
+        raise ImproperlyConfigured(f"{name} must be a whole number, not {env.str(name)!r}.")
+    return int(value)
 
 
 DEBUG = env.bool("DEBUG", False)
@@ -146,9 +149,10 @@ EMAIL_BACKEND = env.str(
     "EMAIL_BACKEND",
     "django.core.mail.backends.console.EmailBackend" if DEBUG else "django.core.mail.backends.smtp.EmailBackend",
 )
+ACCOUNT_RATE_LIMITS = {"signup": f"{count('SIGNUPS_PER_MINUTE', 20)}/m/ip"}
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 
-# --- HTTP -----------------------------------------------------------------------------------------------------------
+# HTTP
 
 HTTPS = env.bool("HTTPS", not DEBUG)
 SECURE_SSL_REDIRECT = HTTPS
@@ -177,6 +181,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "meshsite.api.problem_response",
+    "URL_FORMAT_OVERRIDE": None,  # `?format=` is no parameter of ours
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Meshsite",
