@@ -1,6 +1,5 @@
 from collections.abc import Iterable
 from datetime import timedelta
-from functools import partial
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -43,5 +42,5 @@ def revoke_token(*, owner: User, token_id: int) -> ApiToken:
         if token.revoked_at is None:
             token.revoked_at = clock.now()
             token.save(update_fields=["revoked_at"])
-            transaction.on_commit(partial(close_credential, token.credential), robust=True)
+            transaction.on_commit(lambda: close_credential(token.credential), robust=True)
     return token

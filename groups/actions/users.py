@@ -1,5 +1,3 @@
-from functools import partial
-
 from django.db import transaction
 
 from groups.models import User
@@ -11,4 +9,4 @@ def deactivate_user(*, user: User) -> None:
     with transaction.atomic():
         user.is_active = False
         user.save(update_fields=["is_active"])
-        transaction.on_commit(partial(close_user, user.pk), robust=True)
+        transaction.on_commit(lambda: close_user(user.pk), robust=True)
