@@ -9,6 +9,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
+from django.views.decorators.csrf import csrf_exempt
+from django.views.defaults import bad_request as page_of_bad_request
 from django.views.defaults import server_error
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
@@ -102,31 +104,42 @@ def problem_json(problem: Problem) -> dict[str, Any]:
     return body
 
 
-def problem_response(error: Exception, context: Mapping[str, Any]) -> Response | None:
-    """DRF's exception handler."""
+def problem_response(error: Exception, context: Mapping[str, Any]) -> JsonResponse | None:
+    """DRF's exception handler. The same JSON whatever renderer the view or the client would have chosen."""
     problem = problem_of(error)
     if problem is None:
         return None
     set_rollback()
-    headers = {}
+    response = _response(problem)
     if problem.retry_after is not None:
-        headers["Retry-After"] = str(max(1, round(problem.retry_after)))
+        response["Retry-After"] = str(max(1, round(problem.retry_after)))
     if challenge := getattr(error, "auth_header", None):
-        headers["WWW-Authenticate"] = challenge
-    return Response(problem_json(problem), status=problem.status, headers=headers, content_type=PROBLEM_TYPE)
+        response["WWW-Authenticate"] = challenge
+    return response
 
 
-def unknown_method(request: HttpRequest, name: str) -> JsonResponse:
-    problem = problem_of(UnknownMethod(name))
+@csrf_exempt
+def unknown_method(request: HttpRequest) -> JsonResponse:
+    problem = problem_of(UnknownMethod(request.path))
     assert problem is not None
-    return JsonResponse(problem_json(problem), status=problem.status, content_type=PROBLEM_TYPE)
+    return _response(problem)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """What Django refuses before any view, such as a foreign Host."""
+    if not request.path.startswith("/api/"):
+        return page_of_bad_request(request, exception)
+    return _response(Problem(400, "bad_request", _("Bad request")))
 
 
 def internal_error(request: HttpRequest) -> HttpResponse:
     """What is told of a bug: to programs a problem, to people a page; never a traceback or a query."""
     if not request.path.startswith("/api/"):
         return server_error(request)
-    problem = Problem(500, "internal_error", _("Internal error"), _("The error was logged. Try again later."))
+    return _response(Problem(500, "internal_error", _("Internal error"), _("The error was logged. Try again later.")))
+
+
+def _response(problem: Problem) -> JsonResponse:
     return JsonResponse(problem_json(problem), status=problem.status, content_type=PROBLEM_TYPE)
 
 

@@ -150,7 +150,7 @@ EMAIL_BACKEND = env.str(
     "django.core.mail.backends.console.EmailBackend" if DEBUG else "django.core.mail.backends.smtp.EmailBackend",
 )
 ACCOUNT_RATE_LIMITS = {"signup": f"{count('SIGNUPS_PER_MINUTE', 20)}/m/ip"}
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_ENGINE = "meshsite.sessions"
 
 # HTTP
 

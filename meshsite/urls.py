@@ -1,11 +1,11 @@
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views.i18n import JavaScriptCatalog
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.permissions import AllowAny
 
 from meshsite import health, pages
-from meshsite.api import internal_error, unknown_method, urls_of
+from meshsite.api import bad_request, internal_error, unknown_method, urls_of
 from realtime.commands import METHODS
 
 schema = SpectacularAPIView.as_view(permission_classes=[AllowAny], authentication_classes=[])
@@ -21,11 +21,12 @@ urlpatterns = [
     path("api/", include(urls_of(METHODS))),
     path("api/schema/", schema, name="schema"),
     path("api/docs/", docs, name="docs"),
-    path("api/<path:name>", unknown_method),
+    re_path(r"^api(?:/|$)", unknown_method),
     path("i18n/", include("django.conf.urls.i18n")),
     path("jsi18n/", JavaScriptCatalog.as_view(packages=["meshsite"]), name="javascript-catalog"),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),
 ]
 
+handler400 = bad_request
 handler500 = internal_error
