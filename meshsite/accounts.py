@@ -8,7 +8,7 @@ from allauth.account.auth_backends import AuthenticationBackend
 from django.contrib.auth.signals import user_logged_out
 from django.core.exceptions import ValidationError
 from django.dispatch import receiver
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
 from groups.models import User
@@ -30,6 +30,13 @@ class Adapter(DefaultAccountAdapter):
         if username.lower() in RESERVED:
             raise ValidationError(_("This name is reserved. Choose another one."))
         return username
+
+    def pre_login(self, request: HttpRequest, user: User, **about: Any) -> HttpResponse | None:
+        # allauth signs in whom the backend refused, and only then looks at is_active.
+        answer: HttpResponse | None = super().pre_login(request, user, **about)
+        if answer is None and not user.may_sign_in:
+            answer = self.respond_user_inactive(request, user)
+        return answer
 
 
 # Signals, because pages and the admin site sign out through Django's own function, which offers nothing else.
