@@ -60,7 +60,7 @@ async def _sweep() -> None:
             tops = await threads.run(streams().keep, followed, listener=hub.worker)
             hub.check(dict(zip(followed, tops, strict=True)))
         except Unavailable as error:
-            log.warning("sweep: %s is away, trying again in %s s", error.store, settings.SWEEP_SECONDS)
+            log.debug("sweep: %s is away, trying again in %s s", error.store, settings.SWEEP_SECONDS)
         except Exception:
             # An outage of the database ends; the sweep must not end with it.
             log.exception("the sweep failed, the next one follows in %s s", settings.SWEEP_SECONDS)

@@ -1,5 +1,6 @@
 """The connections to Redis, and what an outage of it costs: nobody waits long, and not one after the other."""
 
+import logging
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -8,6 +9,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from realtime.errors import Unavailable
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -28,7 +31,13 @@ class RedisConnection:
         if time.monotonic() < self._down_until:
             raise Unavailable("Redis")
         try:
-            return work(self.client)
+            done = work(self.client)
         except RedisError as error:
+            if not self._down_until:
+                log.warning("Redis is away: %r", error)
             self._down_until = time.monotonic() + PAUSE_SECONDS
             raise Unavailable("Redis") from error
+        if self._down_until:
+            self._down_until = 0.0
+            log.info("Redis is back")
+        return done

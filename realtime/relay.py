@@ -38,7 +38,7 @@ def send(order: str, up_to: int) -> None:
     try:
         _send(order, up_to)
     except Unavailable:
-        log.warning("relay: the streams are away, events of %s wait in the outbox", order)
+        log.debug("relay: the streams are away, events of %s wait in the outbox", order)
 
 
 def send_left_behind() -> int:

@@ -60,13 +60,55 @@ def postgres() -> Iterator[str]:
 @contextmanager
 def redis() -> Iterator[str]:
     """The URL of a Redis that keeps nothing on disk."""
+    with redis_server() as server:
+        yield server.url
+
+
+class RedisServer:
+    """A Redis that keeps nothing, so that it comes back empty; on the same port each time."""
+
+    def __init__(self, directory: Path) -> None:
+        self._port = free_port()
+        self._directory = directory
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = f"redis://127.0.0.1:{self._port}/0"
+
+    def start(self) -> None:
+        command = [_program("redis-server"), "--bind", "127.0.0.1", "--port", str(self._port)]
+        command += ["--dir", str(self._directory), "--save", "", "--appendonly", "no"]
+        log = self._directory / "log"
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            )
+        _await(self._process, log, lambda: _answers_ping(self.url))
+
+    def kill(self) -> None:
+        """With -9; everything in it is gone."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def pause(self) -> None:
+        """Stop answering, with the connections open."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+
+@contextmanager
+def redis_server() -> Iterator[RedisServer]:
+    """A Redis that a test may kill, start again and pause."""
     with tempfile.TemporaryDirectory(prefix="meshsite-redis-") as directory:
-        port = free_port()
-        url = f"redis://127.0.0.1:{port}/0"
-        command = [_program("redis-server"), "--bind", "127.0.0.1", "--port", str(port), "--dir", directory]
-        command += ["--save", "", "--appendonly", "no"]
-        with _process(command, Path(directory, "log"), lambda: _answers_ping(url), signal.SIGTERM):
-            yield url
+        server = RedisServer(Path(directory))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.kill()
 
 
 @contextmanager
@@ -86,11 +128,7 @@ def _process(
             start_new_session=True,
         )
     try:
-        deadline = time.monotonic() + START_SECONDS
-        while not ready():
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{command[0]} did not start:\n{log.read_text(errors='replace')}")
-            time.sleep(0.05)
+        _await(process, log, ready)
         yield
     finally:
         process.send_signal(end)
@@ -99,6 +137,14 @@ def _process(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _await(process: subprocess.Popen[bytes], log: Path, ready: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not ready():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"{process.args!r} did not start:\n{log.read_text(errors='replace')}")
+        time.sleep(0.05)
 
 
 def _postgres_programs() -> Path:

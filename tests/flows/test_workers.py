@@ -1,0 +1,224 @@
+"""Two real workers that share a database and a Redis: one stream per user, whichever worker one comes to."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+
+from tests import services
+from tests.conftest import GENEROUS, StartServer
+from tests.polls import Poll
+from tests.server import Databases, Server
+from tests.services import RedisServer
+from tests.sockets import CAST, SECONDS, Person, Place, enrolled, found
+
+SOON = 1.0
+"""Seconds within which an end of sign-in has to be told everywhere."""
+
+
+@pytest.fixture
+def redis() -> Iterator[RedisServer]:
+    with services.redis_server() as server:
+        yield server
+
+
+class Workers:
+    """Two workers, and the cast as seen from each."""
+
+    def __init__(self, servers: list[Server], place: Place, https: list[httpx.Client]) -> None:
+        self.one, self.two = servers
+        self.place = place
+        self._https = https
+
+    def at_two(self, person: Person) -> Person:
+        """The same person at the second worker."""
+        return replace(person, server=self.two, http=self._https[1])
+
+
+@pytest.fixture
+def workers(start_server: StartServer, databases: Databases, redis: RedisServer) -> Iterator[Workers]:
+    settings: dict[str, Any] = GENEROUS | {"REDIS_URL": redis.url, "SWEEP_SECONDS": 0.5}
+    database_url = databases.new(demo=False)
+    servers = [start_server(database_url=database_url, **settings) for _ in range(2)]
+    with ExitStack() as stack:
+        https = [
+            stack.enter_context(httpx.Client(base_url=one.url, timeout=SECONDS, trust_env=False)) for one in servers
+        ]
+        people = stack.enter_context(enrolled(servers[0], *CAST))
+        yield Workers(servers, found(people), https)
+
+
+def test_two_tabs_on_two_workers_have_the_same_log(workers: Workers) -> None:
+    place, channel_id = workers.place, workers.place.channel_id
+    with place.bob.socket() as one, workers.at_two(place.bob).socket() as two:
+        for number in range(10):
+            sender = place.ada if number % 2 else workers.at_two(place.ada)
+            sender.say(channel_id, f"message {number}")
+        one.settle()
+        two.settle()
+        assert one.bodies == [f"message {number}" for number in range(10)]
+        assert one.events == two.events
+        assert one.hello["epoch"] == two.hello["epoch"]
+
+
+def test_a_socket_and_a_poll_on_another_worker_have_the_same_log(workers: Workers) -> None:
+    place, channel_id = workers.place, workers.place.channel_id
+    poll = Poll(workers.at_two(place.bob))
+    poll.poll()
+    with place.bob.socket() as socket:
+        for number in range(30):
+            place.ada.say(channel_id, f"message {number}")
+        poll.until(30)
+        socket.settle()
+        assert socket.bodies == [f"message {number}" for number in range(30)]
+        assert poll.events == socket.events
+
+
+def test_a_poll_on_another_worker_is_woken_by_the_event(workers: Workers) -> None:
+    place = workers.place
+    poll = Poll(workers.at_two(place.bob))
+    poll.poll()
+    said_at: list[float] = []
+
+    def say() -> None:
+        place.ada.say(place.channel_id)
+        said_at.append(time.monotonic())
+
+    timer = threading.Timer(0.5, say)
+    timer.start()
+    assert [frame["event"] for frame in poll.poll(wait=20)] == ["message.created"]
+    woken_at = time.monotonic()
+    timer.join()
+    assert woken_at - said_at[0] < SOON
+
+
+def test_a_client_whose_worker_is_killed_goes_on_at_the_other(workers: Workers) -> None:
+    place, channel_id = workers.place, workers.place.channel_id
+    with place.bob.socket() as socket:
+        place.ada.say(channel_id, "before")
+        socket.settle()
+        before, hello = socket.events, socket.hello
+        workers.one.kill()
+    ada, bob = workers.at_two(place.ada), workers.at_two(place.bob)
+    ada.say(channel_id, "meanwhile")
+    query = {"session": hello["session"], "epoch": hello["epoch"], "resume_from": before[-1]["seq"]}
+    with bob.socket(query=query) as socket:
+        assert socket.hello["mode"] == "resumed"
+        ada.say(channel_id, "after")
+        socket.settle()
+        assert socket.bodies == ["meanwhile", "after"]
+
+
+def test_what_a_killed_process_committed_but_did_not_append_arrives(workers: Workers) -> None:
+    """A process that is killed with -9 in the instant between commit and append."""
+    place = workers.place
+    code = (
+        "import os, signal; from realtime import relay; from groups.actions.sending import send_message;"
+        "relay.send = lambda *a: os.kill(os.getpid(), signal.SIGKILL);"
+        f"send_message(author=User.objects.get(username='ada'), channel_id={place.channel_id}, body='last words')"
+    )
+    with place.bob.socket() as one, workers.at_two(place.bob).socket() as two:
+        with pytest.raises(RuntimeError, match="failed"):
+            workers.one.manage("shell", "--verbosity=0", f"--command={code}")
+        assert one.event("message.created")["data"]["message"]["body"] == "last words"
+        assert two.event("message.created") == one.events[-1]
+    listed = place.bob.call("message.list", channel_id=place.channel_id)["messages"]
+    assert [message["body"] for message in listed] == ["last words"]
+
+
+def test_while_redis_is_away_messages_are_stored_and_told_when_it_is_back(workers: Workers, redis: RedisServer) -> None:
+    place, channel_id = workers.place, workers.place.channel_id
+    with place.bob.socket() as socket:
+        place.ada.say(channel_id, "before")
+        socket.settle()
+        redis.kill()
+        sent = [place.ada.say(channel_id, f"meanwhile {number}") for number in range(3)]
+        assert [message["body"] for message in sent] == ["meanwhile 0", "meanwhile 1", "meanwhile 2"]
+        last = socket.events[-1]["seq"]
+        redis.start()
+        assert socket.close_code() == 1012
+    query = {"epoch": socket.hello["epoch"], "resume_from": last}
+    with place.bob.socket(query=query) as again:
+        assert (again.hello["mode"], again.hello["reason"]) == ("resume_failed", "unknown_epoch")
+        place.ada.say(channel_id, "after")
+        assert again.wait(lambda frame: "after" in json.dumps(frame))
+    history = place.bob.call("message.list", channel_id=channel_id)["messages"]
+    assert [message["body"] for message in history] == ["before", *(m["body"] for m in sent), "after"]
+    assert "Traceback" not in workers.one.log_text()
+
+
+def test_a_paused_redis_delays_and_loses_nothing(workers: Workers, redis: RedisServer) -> None:
+    place, channel_id = workers.place, workers.place.channel_id
+    with workers.at_two(place.bob).socket() as socket:
+        place.ada.say(channel_id, "before")
+        redis.pause()
+        place.ada.say(channel_id, "meanwhile")
+        redis.go_on()
+        place.ada.say(channel_id, "after")
+        socket.wait(lambda frame: "after" in json.dumps(frame))
+        assert socket.bodies == ["before", "meanwhile", "after"]
+
+
+def test_a_revoked_token_ends_its_sockets_and_polls_on_every_worker(workers: Workers) -> None:
+    bob = workers.place.bob
+    there = workers.at_two(bob)
+    with bob.socket() as one, there.socket() as two:
+        poll = Poll(there)
+        poll.poll()
+        polled: list[int] = []
+
+        def wait() -> None:
+            polled.append(poll.get(wait=20, since=0, epoch=poll.epoch).status_code)
+
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        revoke = (
+            "from groups.actions.tokens import revoke_token;"
+            "[revoke_token(owner=t.owner, token_id=t.pk) for t in ApiToken.objects.filter(owner__username='bob')]"
+        )
+        workers.one.manage("shell", "--verbosity=0", f"--command={revoke}")
+        ended_at = time.monotonic()
+        assert (one.close_code(), two.close_code()) == (4401, 4401)
+        waiting.join(SECONDS)
+        assert time.monotonic() - ended_at < SOON
+    assert polled == [401]
+    assert bob.try_call("user.me").status == 401
+
+
+def test_a_deactivated_user_is_sent_away_on_every_worker(workers: Workers) -> None:
+    bob = workers.place.bob
+    with bob.socket() as one, workers.at_two(bob).socket() as two:
+        deactivate = (
+            "from groups.actions.users import deactivate_user; deactivate_user(user=User.objects.get(username='bob'))"
+        )
+        workers.one.manage("shell", "--verbosity=0", f"--command={deactivate}")
+        ended_at = time.monotonic()
+        assert (one.close_code(), two.close_code()) == (4403, 4403)
+        assert time.monotonic() - ended_at < SOON
+
+
+def test_nothing_is_lost_when_the_channel_layer_loses_repeats_and_shuffles(
+    start_server: StartServer, databases: Databases, redis: RedisServer
+) -> None:
+    settings: dict[str, Any] = GENEROUS | {
+        "REDIS_URL": redis.url,
+        "SWEEP_SECONDS": 0.5,
+        "DJANGO_SETTINGS_MODULE": "tests.unreliable_settings",
+    }
+    database_url = databases.new(demo=False)
+    here, there = (start_server(database_url=database_url, **settings) for _ in range(2))
+    with enrolled(here, *CAST) as people, httpx.Client(base_url=there.url, trust_env=False) as http:
+        place = found(people)
+        bob = replace(place.bob, server=there, http=http)
+        with bob.socket() as socket:
+            said = [f"message {number}" for number in range(100)]
+            for body in said:
+                place.ada.say(place.channel_id, body)
+            socket.wait(lambda frame: "message 99" in json.dumps(frame))
+            assert socket.bodies == said
