@@ -63,7 +63,7 @@ class MessageAdmin(ReadOnlyAdmin):
         self, objs: Sequence[Message] | QuerySet[Message], request: HttpRequest
     ) -> tuple[list[Any], dict[str, int], set[str], list[Any]]:
         """The messages alone: a tombstone takes nothing with it, so there is nothing else to warn of."""
-        told = [str(message) for message in objs]
+        told = [f"{message}: {self.shown_text(message)}" for message in objs]
         missing = set() if self.has_delete_permission(request) else {str(Message._meta.verbose_name)}
         return told, {str(Message._meta.verbose_name_plural): len(told)}, missing, []
 

@@ -89,7 +89,8 @@ class Message(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.pk}: {self.body[:60]}"
+        # Without the text: the admin's log keeps this, and would keep what was deleted.
+        return f"{self._meta.verbose_name} {self.pk}"
 
     @property
     def deleted(self) -> bool:
