@@ -55,8 +55,10 @@ class Socket:
             compression=None,
             max_size=None,
             ping_interval=None,
+            max_queue=None,  # a test that does not read must not keep the close frame waiting
             close_timeout=2,
             proxy=None,
+            legacy=True,  # a connection that lives as long as this object, not as long as a block
         )
 
     def __enter__(self) -> Self:

@@ -1,0 +1,34 @@
+"""People on the shared server, and a place of their own for each test."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.server import Server
+from tests.sockets import CAST, Person, Place, enrolled, found
+
+
+@pytest.fixture(scope="session")
+def people(server: Server) -> Iterator[list[Person]]:
+    with enrolled(server, *CAST) as people:
+        yield people
+
+
+@pytest.fixture
+def place(people: list[Person]) -> Place:
+    return found(people)
+
+
+@pytest.fixture
+def ada(place: Place) -> Person:
+    return place.ada
+
+
+@pytest.fixture
+def bob(place: Place) -> Person:
+    return place.bob
+
+
+@pytest.fixture
+def eve(place: Place) -> Person:
+    return place.eve
