@@ -10,6 +10,7 @@ from groups.payloads import (
     WorkspacePayload,
 )
 from realtime.events import Event
+from realtime.streams import ERASED
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class MessageDeleted(Event, name="message.deleted"):
 
     @property
     def about(self) -> dict[str, int]:
-        return {"channel": self.channel_id}
+        return {"channel": self.channel_id, ERASED: self.message_id}
 
 
 @dataclass(frozen=True)

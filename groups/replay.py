@@ -1,18 +1,19 @@
 """What a user's stream lets out when it is read later: rights of now, texts of now."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import orjson
 
 from groups.models import ChannelMember, Message, WorkspaceMember
 from groups.payloads import message_payload
-from realtime.reading import REDACTED, revises
-from realtime.streams import Entry
+from realtime.reading import revises
+from realtime.streams import REDACTED, Entry
 
 
 @revises("user")
-def revise(user_id: int, entries: Sequence[tuple[int, Entry]]) -> list[tuple[int, bytes]]:
-    """The bodies for a reader: redacted where they lost the right, with the current text where it changed since."""
+def revise(user_id: int, entries: Sequence[tuple[int, Entry]]) -> list[tuple[int, Entry]]:
+    """The entries for a reader: redacted where they lost the right, with the current text where it changed since."""
     channels = ChannelMember.objects.filter(user=user_id, channel__in=_ids(entries, "channel"))
     workspaces = WorkspaceMember.objects.filter(user=user_id, workspace__in=_ids(entries, "workspace"))
     may_read = {
@@ -31,7 +32,7 @@ def revise(user_id: int, entries: Sequence[tuple[int, Entry]]) -> list[tuple[int
             return REDACTED
         return entry.body if message.rev == entry.about["rev"] else _with_current(entry.body, message)
 
-    return [(seq, body(entry)) for seq, entry in entries]
+    return [(seq, replace(entry, body=body(entry))) for seq, entry in entries]
 
 
 def _ids(entries: Sequence[tuple[int, Entry]], kind: str) -> set[int]:

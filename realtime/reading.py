@@ -13,8 +13,7 @@ from realtime.hub import hub
 from realtime.session import Mode, Session
 from realtime.streams import Entry, Gap, Position
 
-Revise = Callable[[int, Sequence[tuple[int, Entry]]], list[tuple[int, bytes]]]
-REDACTED = b'"event":"redacted"}'
+Revise = Callable[[int, Sequence[tuple[int, Entry]]], list[tuple[int, Entry]]]
 BIGGEST_SEQ = 2**63 - 1
 
 _REVISERS: dict[str, Revise] = {}
@@ -23,8 +22,8 @@ _REVISERS: dict[str, Revise] = {}
 def revises(kind: str) -> Callable[[Revise], Revise]:
     """Register what streams of a kind ("user" for user:7) let out when they are read later.
 
-    The function gets the reader's user id and (seq, entry) pairs and gives (seq, body) for each, the body REDACTED
-    where the reader may not see it any more.
+    The function gets the reader's user id and (seq, entry) pairs, and gives the same pairs with the bodies that the
+    reader may see: REDACTED, or with the text of now.
     """
 
     def register(revise: Revise) -> Revise:
@@ -49,7 +48,7 @@ class CatchUp:
     at: Position
     reason: str | None = None
     missed: tuple[int, int] | None = None
-    replay: list[tuple[int, bytes]] = field(default_factory=list)
+    replay: list[tuple[int, Entry]] = field(default_factory=list)
 
 
 def catch_up(stream: str, user_id: int, cursor: Cursor, listener: str) -> CatchUp:
@@ -122,7 +121,7 @@ async def _read_hole(session: Session) -> None:
         session.close(Close.RESTART, "hole")
 
 
-def _revised(stream: str, user_id: int, entries: Sequence[tuple[int, Entry]]) -> list[tuple[int, bytes]]:
+def _revised(stream: str, user_id: int, entries: Sequence[tuple[int, Entry]]) -> list[tuple[int, Entry]]:
     if not entries:
         return []
     return _REVISERS[stream.partition(":")[0]](user_id, entries)

@@ -13,7 +13,7 @@ from django.core import signing
 
 from realtime import clock
 from realtime.errors import Close, known
-from realtime.streams import Entry, Position
+from realtime.streams import ERASED, MESSAGE, REDACTED, Entry, Position
 
 RESUME_SALT = "realtime.resume"
 
@@ -62,18 +62,18 @@ class Session:
         """The last seq that went into the outbox."""
         return self._seq
 
-    def begin(self, hello: dict[str, Any] | None, at: Position, replay: Sequence[tuple[int, bytes]]) -> None:
+    def begin(self, hello: dict[str, Any] | None, at: Position, replay: Sequence[tuple[int, Entry]]) -> None:
         """Say hello, replay what was missed up to `at`, let go what was held back, then live."""
         self.epoch = at.epoch
         if hello is not None:
             self.send(hello)
         self.heal(at.seq, replay)
 
-    def heal(self, up_to: int, replay: Sequence[tuple[int, bytes]]) -> None:
+    def heal(self, up_to: int, replay: Sequence[tuple[int, Entry]]) -> None:
         """Go on after what was read from the stream: it, then what was held back meanwhile."""
-        for seq, body in replay:
+        for seq, entry in replay:
             # Not counted: who resumes with large events would overflow, come back and overflow again, for ever.
-            self._push(_Waiting(seq, body, counted=False))
+            self._push(_Waiting(seq, entry.body, entry.about.get(MESSAGE)), counted=False)
         self._seq = up_to
         held, self._held = self._held or [], None
         for seq, entry in held:
@@ -85,7 +85,9 @@ class Session:
             self._held.append((seq, entry))
         elif seq == self._seq + 1:
             self._seq = seq
-            self._push(_Waiting(seq, entry.body, counted=True))
+            if ERASED in entry.about:
+                self._erase(entry.about[ERASED])
+            self._push(_Waiting(seq, entry.body, entry.about.get(MESSAGE)))
         elif seq > self._seq and self.on_hole is not None:
             self._held = [(seq, entry)]
             self.on_hole(self)
@@ -102,7 +104,7 @@ class Session:
 
     def send(self, frame: dict[str, Any]) -> None:
         """A frame without a seq: reply, error, ping, ephemeral."""
-        self._push(_Waiting(0, orjson.dumps(frame), counted=True))
+        self._push(_Waiting(0, orjson.dumps(frame)))
 
     def take(self, most_bytes: int) -> bytes | None:
         """What to write next: an object, or an array of events that are ready at once. None when nothing waits.
@@ -153,16 +155,23 @@ class Session:
             if close is Close.OVERLOADED:
                 self._outbox.clear()
             frame = orjson.dumps({"type": "error", "code": code, "ref": None})
-            self._outbox.append(_Waiting(0, frame, counted=False))
+            self._outbox.append(_Waiting(0, frame))
             self._transport.close(close)
 
-    def _push(self, waiting: "_Waiting") -> None:
+    def _erase(self, message_id: int) -> None:
+        """A text that was deleted while it waited for a slow reader does not leave any more."""
+        for index, waiting in enumerate(self._outbox):
+            if waiting.message_id == message_id:
+                self._outbox[index] = waiting._replace(body=REDACTED)
+
+    def _push(self, waiting: "_Waiting", *, counted: bool = True) -> None:
         if self.closed is not None:
             return
-        self._outbox.append(waiting)
-        if waiting.counted:
+        if counted:
+            waiting = waiting._replace(size=len(waiting.body))
             self._outbox_frames += 1
-            self._outbox_bytes += len(waiting.body)
+            self._outbox_bytes += waiting.size
+        self._outbox.append(waiting)
         # One frame alone may be larger, as an answer can be: whoever asks for it again would be cut off again.
         too_large = self._outbox_bytes > settings.OUTBOX_BYTES and self._outbox_frames > 1
         if too_large or self._outbox_frames > settings.OUTBOX_FRAMES:
@@ -172,10 +181,10 @@ class Session:
             self._transport.wake()
 
     def _pop(self) -> bytes:
-        seq, body, counted = self._outbox.popleft()
-        if counted:
+        seq, body, _message_id, size = self._outbox.popleft()
+        if size:
             self._outbox_frames -= 1
-            self._outbox_bytes -= len(body)
+            self._outbox_bytes -= size
         return b'{"type":"event","seq":%d,%b' % (seq, body) if seq else body
 
 
@@ -185,4 +194,6 @@ class _Waiting(NamedTuple):
     seq: int
     """0 for a frame without one, which is whole already."""
     body: bytes
-    counted: bool
+    message_id: int | None = None
+    size: int = 0
+    """What it counts in the outbox."""

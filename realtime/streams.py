@@ -9,7 +9,13 @@ Guarantees, checked for every backend by one test file:
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
+
+MESSAGE: Final = "message"
+ERASED: Final = "erased"
+"""Keys of an entry's `about`: the message whose text it holds, and the message whose text it erases everywhere."""
+REDACTED: Final = b'"event":"redacted"}'
+"""The body that stands for one that its reader may not see any more."""
 
 
 class Position(NamedTuple):

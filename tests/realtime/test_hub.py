@@ -22,8 +22,8 @@ DEADLINE_SECONDS = 10
 
 
 @revises("hubtest")
-def _as_stored(user_id: int, entries: Any) -> list[tuple[int, bytes]]:
-    return [(seq, entry.body) for seq, entry in entries]
+def _as_stored(user_id: int, entries: Any) -> list[tuple[int, Entry]]:
+    return list(entries)
 
 
 @dataclass

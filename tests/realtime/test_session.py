@@ -9,7 +9,7 @@ from django.conf import LazySettings
 
 from realtime.errors import Close
 from realtime.session import Session
-from realtime.streams import Entry, Position
+from realtime.streams import ERASED, Entry, Position
 from tests.realtime.conftest import Clock
 
 MOST_BYTES = 64 * 1024
@@ -88,7 +88,7 @@ def test_the_hello_comes_before_what_was_missed_and_that_before_what_came_meanwh
     deliver(client, 13, 14)
     assert client.frames() == []
 
-    client.session.begin(HELLO, Position("e_1", 12), [(11, body(11)), (12, body(12))])
+    client.session.begin(HELLO, Position("e_1", 12), [(11, entry(11)), (12, entry(12))])
 
     hello, missed, first, second, third = client.frames()
     assert hello == HELLO
@@ -98,7 +98,7 @@ def test_the_hello_comes_before_what_was_missed_and_that_before_what_came_meanwh
 def test_what_was_held_back_and_read_too_comes_once(client: Client) -> None:
     deliver(client, 11, 12, 13)
 
-    client.session.begin(HELLO, Position("e_1", 12), [(11, body(11)), (12, body(12))])
+    client.session.begin(HELLO, Position("e_1", 12), [(11, entry(11)), (12, entry(12))])
 
     assert client.seqs() == [11, 12, 13]
     assert client.holes == []
@@ -138,7 +138,7 @@ def test_a_hole_is_asked_for_once_while_what_follows_is_held_back(begun: Client)
 def test_a_healed_hole_goes_out_in_order_without_a_repeat(begun: Client) -> None:
     deliver(begun, 13, 14)
 
-    begun.session.heal(13, [(11, body(11)), (12, body(12)), (13, body(13))])
+    begun.session.heal(13, [(11, entry(11)), (12, entry(12)), (13, entry(13))])
     deliver(begun, 15)
 
     assert begun.seqs() == [11, 12, 13, 14, 15]
@@ -148,11 +148,11 @@ def test_a_healed_hole_goes_out_in_order_without_a_repeat(begun: Client) -> None
 def test_a_second_hole_behind_the_first_is_asked_for_too(begun: Client) -> None:
     deliver(begun, 12, 15)
 
-    begun.session.heal(12, [(11, body(11)), (12, body(12))])
+    begun.session.heal(12, [(11, entry(11)), (12, entry(12))])
 
     assert begun.seqs() == [11, 12]
     assert begun.holes == [(10, "e_1"), (12, "e_1")]
-    begun.session.heal(15, [(seq, body(seq)) for seq in (13, 14, 15)])
+    begun.session.heal(15, [(seq, entry(seq)) for seq in (13, 14, 15)])
     assert begun.seqs() == [13, 14, 15]
 
 
@@ -160,7 +160,7 @@ def test_a_ring_that_was_lost_is_found_by_comparing_with_the_stream(begun: Clien
     begun.session.check(Position("e_1", 12))
     assert begun.holes == [(10, "e_1")]
 
-    begun.session.heal(12, [(11, body(11)), (12, body(12))])
+    begun.session.heal(12, [(11, entry(11)), (12, entry(12))])
     begun.session.check(Position("e_1", 12))
 
     assert begun.seqs() == [11, 12]
@@ -264,7 +264,7 @@ def test_a_reader_who_keeps_up_is_never_too_slow(begun: Client, settings: LazySe
 def test_a_replay_above_the_bounds_goes_out_whole(client: Client, settings: LazySettings) -> None:
     settings.OUTBOX_FRAMES, settings.OUTBOX_BYTES = 5, 10_000
 
-    client.session.begin(HELLO, Position("e_1", 50), [(seq, body(seq, 1000)) for seq in range(1, 51)])
+    client.session.begin(HELLO, Position("e_1", 50), [(seq, entry(seq, 1000)) for seq in range(1, 51)])
     deliver(client, 51, 52)
 
     assert client.transport.closes == []
@@ -312,7 +312,7 @@ def test_a_session_is_closed_once_and_the_first_reason_stays(begun: Client) -> N
 
 def test_a_session_that_is_closed_before_it_begins_never_says_hello(client: Client) -> None:
     client.session.close(Close.REPLACED, "replaced")
-    client.session.begin(HELLO, Position("e_1", 1), [(1, body(1))])
+    client.session.begin(HELLO, Position("e_1", 1), [(1, entry(1))])
 
     assert client.frames() == [{"type": "error", "code": "replaced", "ref": None}]
 
@@ -410,3 +410,13 @@ def test_a_resume_token_is_bound_to_its_session_and_user(client: Client) -> None
     other = Session(id="s_2", user_id=7, stream="user:7", credential="", transport=Transport())
 
     assert client.session.resume_token != other.resume_token
+
+
+def test_a_text_that_is_deleted_while_it_waits_does_not_leave(begun: Client) -> None:
+    secret = Entry("id-1", "message.created", b'"event":"message.created","text":"secret"}', {"message": 5})
+    other = Entry("id-2", "message.created", b'"event":"message.created","text":"other"}', {"message": 6})
+    deletion = Entry("id-3", "message.deleted", b'"event":"message.deleted"}', {ERASED: 5})
+    for seq, told in enumerate((secret, other, deletion), start=begun.session.seq + 1):
+        begun.session.deliver(seq, told)
+
+    assert [frame["event"] for frame in begun.frames()] == ["redacted", "message.created", "message.deleted"]
