@@ -555,6 +555,15 @@ def test_a_program_that_does_not_read_ends_the_connection_and_continues_where_it
     assert driver.socket()["resume_from"] == "16"
 
 
+def test_a_call_in_flight_is_answered_though_the_program_does_not_read() -> None:
+    driver = Driver(timing=Timing(inbox_items=4)).live()
+    ref = driver.protocol.call("user.me", {})
+    driver.say_at_once(*(event(seq) for seq in range(11, 17)))
+    driver.say({"type": "reply", "ref": ref, "ok": True, "data": {}})
+    assert driver.protocol.answers == {ref: {}}
+    assert driver.told()[-1] == StateChange("reconnecting", CLOSE_FULL)
+
+
 def test_a_program_that_does_not_read_is_not_polled_for_either() -> None:
     driver = Driver("poll", timing=Timing(inbox_items=4))
     driver.poll()

@@ -50,7 +50,8 @@ class BlockingSocket:
         deadline = time.monotonic() + seconds
         while not self._texts:
             if self._closed:
-                raise SocketClosed(self._protocol.close_code or 1006)
+                told = self._protocol.close_rcvd
+                raise SocketClosed(1006 if told is None else told.code)
             try:
                 self._read(deadline)
             except TimeoutError:

@@ -63,7 +63,8 @@ class Timing:
     backoff_last_seconds: float = 30.0
     call_seconds: float = 20.0
     inbox_items: int = 1000
-    """More unread items than this end the connection, which comes back when half of them are read."""
+    """More unread items than this end the connection, which comes back when half of them are read. Calls in flight
+    are waited for until there are twice as many."""
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,7 @@ class Protocol:
                     self._receive(frame)
         except (AttributeError, KeyError, TypeError, ValueError):
             self._lose(CLOSE_UNREADABLE)
-        if self.live and len(self._inbox) > self.timing.inbox_items:
+        if self.live and self._overflows():
             self._full = True
             self._lose(CLOSE_FULL)
 
@@ -273,6 +274,11 @@ class Protocol:
         if self._received:
             query |= {"epoch": self._received.epoch, seq_name: str(self._received.seq)}
         return query
+
+    def _overflows(self) -> bool:
+        # Calls that wait for their answer get some room: a program that calls while it reads would lose them.
+        room = 2 if self._pending else 1
+        return len(self._inbox) > room * self.timing.inbox_items
 
     def _receive(self, frame: Json) -> None:
         match frame["type"]:
