@@ -1,0 +1,163 @@
+"""What is measured. Each scenario takes a running server and gives one row of figures."""
+
+from dataclasses import dataclass
+from statistics import median_low
+from typing import Any, Final
+
+from bench import load
+from bench.clocks import Marks, wait_until_quiet
+from bench.load import LoadFailed, Result, Target
+
+Row = dict[str, Any]
+
+SATURATING: Final = 32
+"""Publishers, each with one publish on its way."""
+MOST_PACED: Final = 100.0
+"""Publishes a second at most, when the pace is half of what the server can do."""
+FEW: Final = 50
+"""Sockets that warm a server up: their memory is used again, so they must be few."""
+SETTLE_SECONDS: Final = 3.0
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much of everything; a smoke test wants little."""
+
+    recipients: int = 500
+    idle: int = 3000
+    parked: int = 1000
+    rounds: int = 8
+    senders: int = 64
+    seconds: float = 4.0
+    turns: int = 3
+    event_bytes: int = 480
+    """Of the peers' events: as many as ours have."""
+
+
+def fan_out(target: Target, sizes: Sizes) -> list[Row]:
+    """CPU per delivered event, at saturation and at a pace of half of it."""
+    fast = _fan_out(target, sizes, publishers=min(SATURATING, sizes.recipients), rate=0.0)
+    pace = min(MOST_PACED, fast["published_per_second"] / 2)
+    slow = _fan_out(target, sizes, publishers=1, rate=pace)
+    return [slow | {"scenario": "fan-out, paced"}, fast | {"scenario": "fan-out, saturated"}]
+
+
+def _fan_out(target: Target, sizes: Sizes, *, publishers: int, rate: float) -> Row:
+    """The event's own cost is that of N recipients less that of as many as there are publishers, measured in turns."""
+    options = {"publishers": publishers, "outstanding": publishers, "rate": rate, "size": sizes.event_bytes}
+    turns: list[tuple[Result, float, float]] = []
+    for _ in range(sizes.turns):
+        many, marks = _measured("fanout", target, count=sizes.recipients, seconds=sizes.seconds, **options)
+        few, few_marks = _measured("fanout", target, count=publishers, seconds=sizes.seconds / 2, **options)
+        cpu, few_cpu = marks.cpu_between("begin", "end"), few_marks.cpu_between("begin", "end")
+        turns.append((_whole(many, target), cpu / many["published"], few_cpu / few["published"]))
+    per_event = [1e6 * (to_all - to_few) / max(1, sizes.recipients - publishers) for _, to_all, to_few in turns]
+    # The turn in the middle, so that a neighbour's burst does not count.
+    many, to_all, to_few = turns[per_event.index(median_low(per_event))]
+    return {
+        "server": target.name,
+        "recipients": sizes.recipients,
+        "publishers": publishers,
+        "published_per_second": many["published"] / many["seconds"],
+        "delivered_per_second": many["delivered"] / many["seconds"],
+        "us_per_event": median_low(per_event),
+        "us_per_event_of_all_turns": sorted(per_event),
+        "us_per_event_with_the_send": 1e6 * to_all / sizes.recipients,
+        "us_per_publish_to_few": 1e6 * to_few,
+        "share_of_a_core": to_all * many["published"] / many["seconds"],
+        "frames_per_event": many["frames"] / many["delivered"],
+        **_kept(many),
+    }
+
+
+def connect(target: Target, sizes: Sizes) -> list[Row]:
+    """CPU for each connect until its socket is open, and memory for each while it is idle."""
+    hold = min(SETTLE_SECONDS, sizes.seconds)
+    load.run("connect", target, count=min(FEW, sizes.idle), seconds=0.5)
+    wait_until_quiet(target)
+    marks = Marks(target)
+    opened = load.run("connect", target, on_phase=marks.mark, count=sizes.idle, seconds=hold)
+    return [
+        {
+            "scenario": "connect",
+            "server": target.name,
+            "sockets": sizes.idle,
+            "ms_per_connect": 1e3 * marks.cpu_between("begin", "opened") / sizes.idle,
+            "connects_per_second": sizes.idle / opened["seconds"],
+            "kb_per_socket": (marks.resident["held"] - marks.resident["begin"]) / 1000 / sizes.idle,
+            "mb_before": marks.resident["begin"] / 1e6,
+        }
+    ]
+
+
+def long_poll(target: Target, sizes: Sizes) -> list[Row]:
+    """CPU of one cycle (park, wake, park again) and memory of each parked poll with its connection."""
+    options = {"count": min(FEW, sizes.parked), "rounds": 1, "size": sizes.event_bytes}
+    load.run("poll", target, on_phase=lambda _: wait_until_quiet(target), **options)
+    marks = Marks(target)
+
+    def on_phase(name: str) -> None:
+        wait_until_quiet(target)
+        marks.mark(name)
+
+    options |= {"count": sizes.parked, "rounds": sizes.rounds}
+    told = _whole(load.run("poll", target, on_phase=on_phase, **options), target)
+    cpu = marks.cpu_between("parked", "end")
+    return [
+        {
+            "scenario": "long-poll",
+            "server": target.name,
+            "parked": sizes.parked,
+            "rounds": sizes.rounds,
+            "ms_per_first_poll": 1e3 * marks.cpu_between("begin", "parked") / sizes.parked,
+            "ms_per_cycle": 1e3 * cpu / (sizes.parked * sizes.rounds),
+            "kb_per_poll": (marks.resident["parked"] - marks.resident["begin"]) / 1000 / sizes.parked,
+            **_kept(told),
+        }
+    ]
+
+
+def send(target: Target, sizes: Sizes, *, database: str, streams: str, recipients: int) -> list[Row]:
+    """message.send over the socket, persisted and told, by so many senders that each wait for their own answer."""
+    sent, marks = _measured("send", target, count=sizes.senders, seconds=sizes.seconds, recipients=recipients)
+    if sent["refused"] or sent["holes"] or sent["delivered"] != sent["replies"] * recipients:
+        raise LoadFailed(f"{target.name}: not every send was answered and told once and in order: {sent}")
+    cpu = marks.cpu_between("begin", "end")
+    return [
+        {
+            "scenario": "message.send",
+            "server": target.name,
+            "database": database,
+            "streams": streams,
+            "senders": sizes.senders,
+            "recipients": recipients,
+            "sends_per_second": sent["replies"] / sent["seconds"],
+            "ms_per_send": 1e3 * cpu / sent["replies"],
+            "ms_per_send_beside": {
+                name: 1e3 * used / sent["replies"] for name, used in marks.beside_between("begin", "end").items()
+            },
+            "share_of_a_core": cpu / sent["seconds"],
+            **_kept(sent),
+        }
+    ]
+
+
+def _measured(mode: str, target: Target, **options: object) -> tuple[Result, Marks]:
+    marks = Marks(target)
+    result = load.run(mode, target, on_phase=marks.mark, **options)
+    return result, marks
+
+
+def _whole(result: Result, target: Target) -> Result:
+    """Raises LoadFailed when somebody missed an event or got one twice, or ours not in the order of its seq.
+
+    Peers broadcast what several publishers send in any order, and give no seq.
+    """
+    if result["fewest"] != result["most"] or (result["holes"] and target.greets):
+        raise LoadFailed(f"{target.name}: not everybody got everything once and in order: {result}")
+    return result
+
+
+def _kept(result: Result) -> Row:
+    names = ("p50_ms", "p90_ms", "p99_ms", "p100_ms", "event_bytes", "delivered", "seconds")
+    return {name: result[name] for name in names}
