@@ -37,6 +37,10 @@ test: install-dev ## The whole suite: JavaScript, PostgreSQL, SQLite and a real 
 test-fast: install-dev ## Only what needs neither PostgreSQL nor a browser.
 	$(PYTHON_BIN) -m pytest -m 'not postgres and not browser and not setup'
 
+bench: install-dev ## Measure this server beside others, 15 minutes on an idle machine (docs/performance.md).
+	@scripts/need gcc node npm nchan postgresql redis
+	$(PYTHON_BIN) -m bench.run $(BENCH)
+
 format: install-dev ## Rewrite the Python files in the one format.
 	$(PYTHON_BIN) -m ruff check --fix
 	$(PYTHON_BIN) -m ruff format
@@ -53,4 +57,4 @@ clean: ## Remove .venv and everything that tools made; keep the database.
 	rm -rf .venv staticfiles .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help install install-dev run check test test-fast format messages pins clean
+.PHONY: help install install-dev run check test test-fast bench format messages pins clean
