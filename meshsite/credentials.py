@@ -92,4 +92,8 @@ def _origin_allowed(headers: Mapping[str, str]) -> bool:
     origin = headers.get("origin")
     if origin is None:
         return True
-    return urlsplit(origin).netloc == headers.get("host") or origin in settings.CSRF_TRUSTED_ORIGINS
+    try:
+        own = urlsplit(origin).netloc == headers.get("host")
+    except ValueError:
+        return False
+    return own or origin in settings.CSRF_TRUSTED_ORIGINS

@@ -217,6 +217,30 @@ def enrolled(server: Server, *names: str, scopes: tuple[str, ...] = ("read", "wr
         yield [Person(server, http, pk, name, token) for pk, name, token in made]
 
 
+def refused(server: Server, **options: Any) -> tuple[int, list[Frame]]:
+    """The close code of a socket that is refused, and the frames that came before it."""
+    with Socket(server, **options) as socket:
+        return socket.close_code(), socket.frames
+
+
+def error(code: str) -> list[Frame]:
+    """What a socket is told before it closes."""
+    return [{"type": "error", "code": code, "ref": None}]
+
+
+def sign_up(server: Server, username: str) -> str:
+    """The session cookie of somebody who has just signed up in a browser."""
+    with httpx.Client(base_url=server.url, trust_env=False) as browser:
+        browser.get("/accounts/signup/")
+        fields = {"username": username, "password1": PASSWORD, "password2": PASSWORD}
+        answer = browser.post("/accounts/signup/", data=fields | {"csrfmiddlewaretoken": browser.cookies["csrftoken"]})
+        assert answer.status_code == 302, answer.text
+        return f"sessionid={browser.cookies['sessionid']}"
+
+
+PASSWORD = "correct horse battery staple"
+
+
 @dataclass(frozen=True)
 class Place:
     """A workspace with grace, ada and bob and a public channel of all three. Eve is a stranger."""
