@@ -165,6 +165,12 @@ def _view_of(method: Method) -> Any:
         parser_classes = (StrictJSONParser,)
         renderer_classes = (JSONRenderer,)
 
+        def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
+            # A body in chunks tells no length, and DRF would take it for none. The parser bounds what is read.
+            if "Transfer-Encoding" in request.headers:
+                request.META.setdefault("CONTENT_LENGTH", str(settings.JSON_BYTES))
+            return super().initialize_request(request, *args, **kwargs)
+
         @extend_schema(**schema, request=method.params)
         def post(self, request: Request) -> Response:
             return self._answer(request, request.data, query=False)
