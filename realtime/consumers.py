@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum, auto
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import orjson
 from channels.generic.websocket import AsyncWebsocketConsumer
@@ -27,6 +27,7 @@ WRITE_BYTES: Final = 64 * 1024
 """Ready frames that share one write: enough to save most of the cost of a write, small enough for slow networks."""
 CLOSE_SECONDS: Final = 3.0
 """How long a closing socket may take to write what is left."""
+REF_CHARACTERS: Final = 64
 
 
 NORMAL: Final = 1000
@@ -213,7 +214,7 @@ async def _read(session: Session, caller: Caller, receive: Receive) -> Ending:
 
 def _parsed(message: Mapping[str, Any], session: Session) -> dict[str, Any] | None:
     text = message.get("text")
-    raw = message.get("bytes") if text is None else text
+    raw = message.get("bytes") if text is None else text.encode()
     if raw is None or len(raw) > settings.JSON_BYTES:
         _complain(session, "too_large")
         return None
@@ -229,12 +230,16 @@ def _parsed(message: Mapping[str, Any], session: Session) -> dict[str, Any] | No
 
 
 def _complain(session: Session, code: str, ref: object = None) -> None:
-    session.send({"type": "error", "code": known(code), "ref": ref if isinstance(ref, str) else None})
+    session.send({"type": "error", "code": known(code), "ref": ref if _is_ref(ref) else None})
+
+
+def _is_ref(ref: object) -> TypeGuard[str]:
+    return isinstance(ref, str) and len(ref) <= REF_CHARACTERS
 
 
 async def _answer(session: Session, caller: Caller, frame: dict[str, Any]) -> None:
     ref, name, params = frame.get("ref"), frame.get("method"), frame.get("params", {})
-    if not isinstance(ref, str) or len(ref) > 64 or not isinstance(name, str) or set(frame) - _CALL_KEYS:
+    if not _is_ref(ref) or not isinstance(name, str) or set(frame) - _CALL_KEYS:
         _complain(session, "bad_frame", ref)
         return
     try:

@@ -18,6 +18,15 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.scope.setdefault("extensions", {})[DIRECT_WRITER] = {"writer": self}
         await super().run_asgi()
 
+    def send_receive_event_to_app(self) -> None:
+        """Text that is no UTF-8 is the client's matter; uvicorn would log a traceback of it."""
+        if self.curr_msg_data_type == "text" and not _is_utf_8(b"".join(self.frames)):
+            self.frames = []
+            self.conn.send_close(1007)
+            self.handle_parser_exception()
+        else:
+            super().send_receive_event_to_app()
+
     def write(self, payload: bytes) -> bool:
         """Send a text frame. False when no more should come before `on_drained` is called."""
         if not (self.disconnected or self.close_sent or self.transport.is_closing()):
@@ -32,6 +41,14 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().resume_writing()
         if self.on_drained is not None:
             self.on_drained()
+
+
+def _is_utf_8(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _header(length: int) -> bytes:

@@ -5,6 +5,7 @@ import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from typing import Any
 
 from tests.sockets import Person, Place, Socket
 
@@ -209,8 +210,8 @@ def test_the_same_session_id_of_two_users_is_two_sessions(ada: Person, bob: Pers
         assert his.settle().hello["user_id"] == bob.id
 
 
-def _history(reader: Person, channel_id: int) -> list[object]:
-    found: list[object] = []
+def _history(reader: Person, channel_id: int) -> list[Any]:
+    found: list[Any] = []
     since_id, has_more = 0, True
     while has_more:
         page = reader.call("message.list", channel_id=channel_id, since_id=since_id, limit=200)
