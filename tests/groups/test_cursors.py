@@ -1,11 +1,13 @@
 """read.mark, and what counts as unread."""
 
+from collections.abc import Callable
+
 import pytest
 
 from groups.actions.cursors import mark_read
 from groups.actions.messages import delete_message
-from groups.models import Channel, User
-from tests.cast import Api, Door, ids, names, published, say, stored
+from groups.models import Channel, ReadCursor, User
+from tests.cast import Api, Door, at_once, ids, names, published, say, stored
 
 
 def unread(call: Door, channel: Channel) -> int:
@@ -119,6 +121,21 @@ def test_one_persons_cursor_is_not_the_others(api: Api, general: Channel, grace:
     mark_read(reader=bob, channel_id=general.pk, last_read_id=message.pk)
 
     assert (unread(api(bob), general), unread(api(grace), general)) == (0, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_tabs_that_mark_at_once_leave_the_highest(general: Channel, ada: User, bob: User) -> None:
+    messages = [say(ada, general).pk for _ in range(8)]
+
+    def mark(message_id: int) -> Callable[[], int]:
+        return lambda: mark_read(reader=bob, channel_id=general.pk, last_read_id=message_id).last_read_id
+
+    with published() as told:
+        got = at_once(*map(mark, messages))
+
+    assert (ReadCursor.objects.get(user=bob).last_read_id, max(got)) == (messages[-1], messages[-1])
+    marked = [event.data["last_read_id"] for event in told]
+    assert marked == sorted(set(marked))
 
 
 @pytest.mark.parametrize(("name", "said"), [("lounge", (403, "not_a_member")), ("secret", (404, "not_found"))])
