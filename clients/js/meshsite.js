@@ -1,5 +1,5 @@
 /**
- * The Meshsite client: one module without dependencies, for pages and for programs.
+ * The Meshsite client: one module without dependencies, for pages and for programs. README.md shows how to use it.
  *
  *     const client = new MeshsiteClient({ url: "https://chat.example.org", token: "..." });
  *     client.on("event", ({ event, data }) => console.log(event, data));
@@ -10,28 +10,52 @@
  * has seen is dropped, and a hole in `seq` makes it come back with its position. When the server cannot replay what was
  * missed, `resync` is emitted and the caller reads `client.boot` again.
  *
+ * It tries a socket first. Where none says hello within 5 s it polls, and tries the socket again every 60 s; the position
+ * is the same on both, so nothing is lost or repeated on the way from one to the other.
+ *
  * @typedef {{ epoch: string, seq: number }} Position
  * @typedef {{ type: string, [field: string]: any }} Frame  docs/protocol.md lists the types and their fields
  * @typedef {"connecting" | "live" | "reconnecting" | "offline" | "refused"} State
- * @typedef {{ state: State, code?: number, error?: Frame, retry_in_ms?: number }} StateChange
+ * @typedef {"websocket" | "poll"} TransportName
+ * @typedef {{ state: State, transport?: TransportName, code?: number, error?: Frame, retry_in_ms?: number }} StateChange
+ *   `transport` says which one is live
  * @typedef {{ reason: string, missed: ?{ from: number, to: number } }} Resync
  *
  * A transport is one attempt to follow the stream. `open` begins it; from then on it reports frames, and its end once.
+ * `query` says where the client stands whenever it is asked.
  * @typedef {{ onFrame: (frame: Frame) => void, onEnd: (code: number) => void }} Listener
- * @typedef {{ send: (frame: Frame) => void, close: (code?: number) => void }} Connection
- * @typedef {{ open: (query: URLSearchParams, listener: Listener) => Connection }} Transport
+ * @typedef {{ send: (frame: Frame) => void, close: (code?: number) => void, pause: () => void, resume: () => void,
+ *   refresh: () => void }} Connection
+ * @typedef {{ open: (query: () => URLSearchParams, listener: Listener) => Connection }} Transport
+ * @typedef {{ transport: TransportName, connection: ?Connection }} Link
+ *
+ * @typedef {{ setTimeout: (run: () => void, ms: number) => any, clearTimeout: (timer: any) => void, now: () => number }} Clock
  */
 
 /** Close codes after which coming back would only be refused again. All others come back. */
 export const STAY_AWAY = new Set([4400, 4401, 4403, 4404, 4409]);
+// What the server itself says. Any other end before the hello means that something on the way blocks sockets.
+const COME_BACK = new Set([1001, 1011, 1012, 1013, 4408]);
+/** How the long-poll tells the close codes of STAY_AWAY. */
+const REFUSALS = { 400: 4400, 401: 4401, 403: 4403, 404: 4404, 409: 4409 };
 
 const BACKOFF_FIRST_MS = 1_000;
 const BACKOFF_LAST_MS = 30_000;
 const HELLO_MS = 5_000;
 const PROBE_MS = 5_000;
 const CALL_MS = 20_000;
+// While it polls, how often it tries whether a socket gets through by now; and how soon after the page was woken up.
+const SOCKET_AGAIN_MS = 60_000;
+const SOCKET_SOON_MS = 1_000;
+// Proxies cut a silent request at 30 or 60 s.
+const POLL_SECONDS = 25;
+const POLL_PATIENCE_SECONDS = 10;
+// An empty answer that comes sooner than asked for is not the server's, or the server is ill: it must not be hammered.
+const POLL_PAUSE_MS = 1_000;
 // A connection that lived this long was a good one: the next attempt starts from the first backoff step.
 const STEADY_MS = 10_000;
+// How long an attempt that was given up may still reach a slow server, and take the session over there.
+const GHOST_MS = 60_000;
 // The reasons for which this side closes, in the range that RFC 6455 section 7.4.2 leaves to applications.
 const CLOSE_SILENT = 4900;
 const CLOSE_HOLE = 4901;
@@ -66,18 +90,20 @@ export function createHttp({ url = "", fetch = globalThis.fetch.bind(globalThis)
     const headers = { "Content-Type": "application/json", Accept: "application/json" };
     if (token) headers.Authorization = `Bearer ${token}`;
     if (csrfToken) headers["X-CSRFToken"] = csrfToken();
-    let response;
+    let response, body;
     try {
       response = await fetch(`${base}/api/${method}`, {
         method: "POST",
         headers,
         body: JSON.stringify(params),
         credentials: token ? "omit" : "same-origin",
+        signal: AbortSignal.timeout(CALL_MS),
       });
+      body = await jsonOf(response);
     } catch (error) {
-      throw new MeshsiteError({ code: "unreachable", detail: String(error?.message ?? error) });
+      const { name, message } = /** @type {Error} */ (error);
+      throw new MeshsiteError({ code: name === "TimeoutError" ? "timeout" : "unreachable", detail: message });
     }
-    const body = await response.json().catch(() => null);
     if (response.ok && body) return body;
     throw new MeshsiteError({
       code: body?.code ?? (response.ok ? "bad_answer" : `http_${response.status}`),
@@ -89,6 +115,18 @@ export function createHttp({ url = "", fetch = globalThis.fetch.bind(globalThis)
   };
 }
 
+/** The body of an answer; null when it is not JSON. Rejects when the answer was cut off. */
+async function jsonOf(response) {
+  const text = await response.text();
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+const nothing = () => {};
+
 /**
  * @param {string} url of the site
  * @param {typeof globalThis.WebSocket} WebSocket
@@ -99,7 +137,7 @@ export function socketTransport(url, WebSocket) {
     open(query, { onFrame, onEnd }) {
       const address = new URL("/ws/user/me", url);
       address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
-      address.search = query.toString();
+      address.search = query().toString();
       const socket = new WebSocket(address.href);
       let over = false;
       const end = (code) => {
@@ -122,62 +160,218 @@ export function socketTransport(url, WebSocket) {
           socket.close(code);
           end(code);
         },
+        pause: nothing,
+        resume: nothing,
+        refresh: nothing,
       };
     },
   };
 }
 
+/**
+ * @param {string} url of the site
+ * @param {Clock & { fetch: typeof globalThis.fetch, token?: ?string }} options
+ * @returns {Transport}
+ */
+export function pollTransport(url, options) {
+  return { open: (query, listener) => new Polling(new URL("/poll/user/me", url), query, listener, options) };
+}
+
+/** One request after the other. Only the newest counts: what others bring is late, and the newest brings it too. */
+class Polling {
+  /** @type {?AbortController} */ #request = null;
+  /** @type {any} */ #timer;
+  #greeted = false;
+  #paused = false;
+  #over = false;
+
+  /**
+   * @param {URL} address
+   * @param {() => URLSearchParams} query
+   * @param {Listener} listener
+   * @param {Clock & { fetch: typeof globalThis.fetch, token?: ?string }} options
+   */
+  constructor(address, query, listener, { fetch, token = null, setTimeout, clearTimeout, now }) {
+    this.#address = address;
+    this.#query = query;
+    this.#listener = listener;
+    this.#fetch = (address, options) => fetch(address, options);
+    this.#token = token;
+    this.#setTimeout = setTimeout;
+    this.#clearTimeout = clearTimeout;
+    this.#now = now;
+    // The first request only asks, so that it is known at once whether polling works.
+    this.#ask(0);
+  }
+
+  #address;
+  #query;
+  #listener;
+  #fetch;
+  #token;
+  #setTimeout;
+  #clearTimeout;
+  #now;
+
+  /** A poll only listens. */
+  send() {}
+
+  /** Ask nothing further until `resume`: a socket is being tried, which will take the session over. */
+  pause() {
+    this.#paused = true;
+  }
+
+  resume() {
+    this.#paused = false;
+    if (!this.#request && !this.#over) this.#ask(0);
+  }
+
+  /** The network changed and what is on its way may never come: ask anew, and be answered at once. */
+  refresh() {
+    if (!this.#paused && !this.#over) this.#ask(0);
+  }
+
+  close() {
+    this.#over = true;
+    this.#forget();
+  }
+
+  #forget() {
+    this.#clearTimeout(this.#timer);
+    const request = this.#request;
+    this.#request = null;
+    request?.abort();
+  }
+
+  async #ask(wait_seconds) {
+    this.#forget();
+    const request = (this.#request = new AbortController());
+    const asked_at = this.#now();
+    this.#timer = this.#setTimeout(() => this.#end(CLOSE_SILENT), (wait_seconds + POLL_PATIENCE_SECONDS) * 1_000);
+    let response, body;
+    try {
+      response = await this.#get(wait_seconds, request.signal);
+      body = await jsonOf(response);
+    } catch {
+      response = null;
+    }
+    if (request !== this.#request) return;
+    if (!response?.ok || !Array.isArray(body?.frames)) return this.#refused(response, body);
+    this.#clearTimeout(this.#timer);
+    this.#hand(request, body);
+    if (request !== this.#request) return;
+    this.#request = null;
+    const early = wait_seconds > 0 && body.frames.length === 0 && this.#now() - asked_at < POLL_PAUSE_MS;
+    if (early) this.#timer = this.#setTimeout(() => this.#next(), POLL_PAUSE_MS);
+    else this.#next();
+  }
+
+  #next() {
+    if (!this.#paused) this.#ask(POLL_SECONDS);
+  }
+
+  #get(wait_seconds, signal) {
+    const query = this.#query();
+    const since = query.get("resume_from");
+    query.delete("resume_from");
+    if (since !== null) query.set("since", since);
+    query.set("wait", String(wait_seconds));
+    return this.#fetch(`${this.#address}?${query}`, {
+      headers: { Accept: "application/json", ...(this.#token && { Authorization: `Bearer ${this.#token}` }) },
+      credentials: this.#token ? "omit" : "same-origin",
+      cache: "no-store",
+      signal,
+    });
+  }
+
+  /** Hand the frames on, unless a listener closes this meanwhile. */
+  #hand(request, { frames, epoch, seq }) {
+    // To a session that lives the server says no hello; for the client it begins here nevertheless.
+    const greeting = { type: "hello", epoch, seq, mode: this.#query().has("resume_from") ? "resumed" : "fresh" };
+    const all = this.#greeted || frames[0]?.type === "hello" ? frames : [greeting, ...frames];
+    this.#greeted = true;
+    for (const frame of all) {
+      if (request === this.#request) this.#listener.onFrame(frame);
+    }
+  }
+
+  #refused(response, body) {
+    const { status = 0, headers } = response ?? {};
+    // The socket that is being tried took over: its hello is on its way, or it is given up and `resume` called.
+    if (this.#paused && status === 409 && body?.code === "replaced") return this.#forget();
+    const retry_after = body?.retry_after ?? (Number(headers?.get("Retry-After")) || undefined);
+    if (status) this.#listener.onFrame({ type: "error", ref: null, code: body?.code ?? `http_${status}`, status, retry_after });
+    // Without a code it is the answer of something on the way, which may think better of it.
+    const code = body?.code && REFUSALS[status];
+    this.#end(code || (status === 429 || status >= 500 ? 1013 : 1006));
+  }
+
+  #end(code) {
+    if (this.#over) return;
+    this.close();
+    this.#listener.onEnd(code);
+  }
+}
+
 export class MeshsiteClient {
   /** @type {State} */ #state = "offline";
-  /** @type {?Connection} */ #connection = null;
+  /** @type {?Link} what is followed */ #link = null;
+  /** @type {?Link} a socket that is tried while the link polls */ #trial = null;
   /** @type {?Position} */ #position = null;
   /** @type {?string} */ #session = null;
-  /** @type {?Frame} */ #hello = null;
+  /** @type {?Frame} of the link */ #hello = null;
   /** @type {?Frame} */ #lastError = null;
   /** @type {Map<string, { resolve: Function, reject: Function, timer: any }>} */ #calls = new Map();
   /** @type {Map<string, Set<Function>>} */ #listeners = new Map();
   /** @type {Record<string, any>} */ #timers = {};
   #wanted = false;
   #attempt = 0;
-  #generation = 0;
   #refs = 0;
   #heardAt = 0;
   #liveSince = 0;
+  /** Until then sockets are believed to be blocked. */ #blockedUntil = 0;
+  #ghostUntil = 0;
 
   /**
    * @param {object} [options]
    * @param {string} [options.url] of the site; the page's own by default
    * @param {?string} [options.token] bearer token, for programs; a page uses its cookie
    * @param {?() => string} [options.csrfToken] for calls over HTTP with a cookie
+   * @param {"auto" | TransportName} [options.transport] "auto" tries the socket and falls back to polling
    * @param {?string} [options.session] of an earlier connection, to take its lease over
    * @param {?Position} [options.position] from `client.boot`: everything after it is delivered
-   * @param {typeof globalThis.WebSocket} [options.WebSocket]
+   * @param {typeof globalThis.WebSocket} [options.WebSocket] where there is none, "auto" polls
    * @param {typeof globalThis.fetch} [options.fetch]
-   * @param {Transport} [options.transport]
    * @param {(run: () => void, ms: number) => any} [options.setTimeout]
    * @param {(timer: any) => void} [options.clearTimeout]
    * @param {() => number} [options.random] from 0 to 1
    * @param {() => number} [options.now] milliseconds of a clock that never goes back
    * @param {() => boolean} [options.online] what the machine knows about its network
+   * @param {Record<TransportName, Transport>} [options.transports]
    */
   constructor({
     url = globalThis.location?.origin ?? "http://127.0.0.1:8000",
     token = null,
     csrfToken = null,
+    transport = "auto",
     session = null,
     position = null,
     WebSocket = globalThis.WebSocket,
     fetch = globalThis.fetch?.bind(globalThis),
-    transport = socketTransport(url, WebSocket),
     setTimeout = (run, ms) => globalThis.setTimeout(run, ms),
     clearTimeout = (timer) => globalThis.clearTimeout(timer),
     random = Math.random,
     now = () => performance.now(),
     online = () => globalThis.navigator?.onLine !== false,
+    transports = {
+      websocket: socketTransport(url, WebSocket),
+      poll: pollTransport(url, { fetch, token, setTimeout, clearTimeout, now }),
+    },
   } = {}) {
     this.#session = session;
-    this.#position = position;
-    this.#transport = transport;
+    this.#position = position && { ...position };
+    this.#choice = transport;
+    this.#transports = transports;
     this.#token = token;
     this.#setTimeout = setTimeout;
     this.#clearTimeout = clearTimeout;
@@ -187,7 +381,8 @@ export class MeshsiteClient {
     this.http = createHttp({ url, fetch, token, csrfToken });
   }
 
-  #transport;
+  #choice;
+  #transports;
   #token;
   #setTimeout;
   #clearTimeout;
@@ -197,6 +392,11 @@ export class MeshsiteClient {
 
   get state() {
     return this.#state;
+  }
+
+  /** @returns {?TransportName} the one that is live */
+  get transport() {
+    return this.#hello && this.#link ? this.#link.transport : null;
   }
 
   get session() {
@@ -228,7 +428,10 @@ export class MeshsiteClient {
     this.#open();
   }
 
-  /** Stop. With `bye` the lease ends now (an explicit sign-out); without it the user stays online until it runs out. */
+  /**
+   * Stop. With `bye` the lease of a socket ends now (an explicit sign-out); without it, and on the long-poll, the user
+   * stays online until it runs out.
+   */
   close({ bye = false } = {}) {
     this.#wanted = false;
     if (bye && this.#hello) this.#send({ type: "bye" });
@@ -236,10 +439,11 @@ export class MeshsiteClient {
     this.#become("offline");
   }
 
-  /** The network is back, or the page is looked at again: come back now, or find out whether the socket still lives. */
+  /** The network is back, or the page is looked at again: come back now, or find out whether the connection lives. */
   wake() {
     if (!this.#wanted) return;
-    if (this.#state === "live") this.#probe();
+    if (this.transport === "websocket") this.#probe();
+    else if (this.transport === "poll") this.#wakePoll();
     else if (this.#timers.retry !== undefined || this.#state === "offline") this.#open();
   }
 
@@ -260,7 +464,7 @@ export class MeshsiteClient {
    * @returns {Promise<any>}
    */
   call(method, params = {}) {
-    if (!this.#hello) return this.http(method, params);
+    if (this.transport !== "websocket") return this.http(method, params);
     const ref = `r${++this.#refs}`;
     return new Promise((resolve, reject) => {
       const timer = this.#setTimeout(() => {
@@ -272,38 +476,58 @@ export class MeshsiteClient {
     });
   }
 
-  async #open() {
+  #open() {
     this.#stop("retry");
-    const generation = ++this.#generation;
     if (!this.#online()) return this.#become("offline");
     this.#become(this.#attempt === 0 && this.#liveSince === 0 ? "connecting" : "reconnecting");
     this.#lastError = null;
+    const blocked = this.#choice === "auto" && this.#now() < this.#blockedUntil;
+    /** @type {Link} */
+    const link = { transport: this.#choice === "poll" || blocked ? "poll" : "websocket", connection: null };
+    this.#link = link;
     // Covers the ticket too: a server that accepts and then says nothing must not hold the client for ever.
-    this.#start("hello", HELLO_MS, () => this.#lost(generation, CLOSE_SILENT));
+    if (link.transport === "websocket") this.#start("hello", HELLO_MS, () => this.#lost(link, CLOSE_SILENT));
+    this.#follow(link);
+  }
+
+  /** @param {Link} link */
+  async #follow(link) {
+    try {
+      const socket = link.transport === "websocket";
+      const ticket = socket && this.#token ? (await this.http("realtime.ticket")).ticket : null;
+      if (link !== this.#link && link !== this.#trial) return;
+      link.connection = this.#transports[link.transport].open(() => this.#query(ticket), {
+        onFrame: (frame) => this.#receive(link, frame),
+        onEnd: (code) => this.#lost(link, code),
+      });
+    } catch (error) {
+      this.#lost(link, error instanceof MeshsiteError && error.status === 401 ? 4401 : 1006);
+    }
+  }
+
+  /** Where it stands: what a transport asks the server for. */
+  #query(ticket) {
     const query = new URLSearchParams();
     if (this.#session) query.set("session", this.#session);
     if (this.#position) {
       query.set("epoch", this.#position.epoch);
       query.set("resume_from", String(this.#position.seq));
     }
-    try {
-      if (this.#token) query.set("ticket", (await this.http("realtime.ticket")).ticket);
-      if (generation !== this.#generation) return;
-      this.#connection = this.#transport.open(query, {
-        onFrame: (frame) => generation === this.#generation && this.#receive(frame),
-        onEnd: (code) => this.#lost(generation, code),
-      });
-    } catch (error) {
-      this.#lost(generation, error?.status === 401 ? 4401 : 1006);
-    }
+    if (ticket) query.set("ticket", ticket);
+    return query;
   }
 
-  /** @param {Frame} frame */
-  #receive(frame) {
+  /**
+   * @param {Link} link
+   * @param {Frame} frame
+   */
+  #receive(link, frame) {
+    if (link === this.#trial && frame.type === "hello") this.#changeOver(link);
+    if (link !== this.#link) return;
     this.#heardAt = this.#now();
     switch (frame.type) {
       case "hello":
-        return this.#welcome(frame);
+        return this.#welcome(link, frame);
       case "event":
         return this.#hello && this.#advance(frame);
       case "ephemeral":
@@ -317,21 +541,26 @@ export class MeshsiteClient {
     // Frame types that are added later mean nothing to this version.
   }
 
-  /** @param {Frame} hello */
-  #welcome(hello) {
-    this.#stop("hello");
+  /**
+   * @param {Link} link
+   * @param {Frame} hello
+   */
+  #welcome(link, hello) {
     const before = this.#position;
     this.#hello = hello;
-    this.#session = hello.session;
+    this.#session = hello.session ?? this.#session;
     this.#liveSince = this.#now();
-    this.#watch();
+    if (link.transport === "websocket") {
+      this.#stop("hello");
+      this.#watch();
+    } else if (this.#choice === "auto") this.#trySocketIn(Math.max(SOCKET_SOON_MS, this.#blockedUntil - this.#now()));
     const whole =
       hello.mode === "resumed" ||
       !before ||
       (hello.mode === "fresh" && before.epoch === hello.epoch && before.seq === hello.seq);
     // After `resumed` the missed events follow, and move the position themselves.
     if (hello.mode !== "resumed" || !before) this.#position = { epoch: hello.epoch, seq: hello.seq };
-    this.#become("live");
+    this.#become("live", { transport: link.transport });
     this.#emit("hello", hello);
     if (!whole) this.#emit("resync", { reason: hello.reason ?? hello.mode, missed: hello.missed ?? null });
   }
@@ -340,7 +569,7 @@ export class MeshsiteClient {
   #advance(frame) {
     const position = /** @type {Position} */ (this.#position);
     if (frame.seq <= position.seq) return;
-    if (frame.seq > position.seq + 1) return this.#lost(this.#generation, CLOSE_HOLE);
+    if (frame.seq > position.seq + 1) return this.#lost(this.#link, CLOSE_HOLE);
     position.seq = frame.seq;
     // Something of a channel that this user may no longer read: it only keeps the numbers whole.
     if (frame.event === "redacted") return;
@@ -364,32 +593,106 @@ export class MeshsiteClient {
     else call.reject(new MeshsiteError({ code: "error", ...frame, ...frame.error }));
   }
 
-  /** The connection of this generation is over, by whichever side. */
-  #lost(generation, code) {
-    if (generation !== this.#generation) return;
-    if (this.#hello && this.#now() - this.#liveSince >= STEADY_MS) this.#attempt = 0;
+  #trySocketIn(ms) {
+    this.#start("socket", ms, () => this.#trySocket());
+  }
+
+  /**
+   * See whether a socket gets through by now, with the same session and from the same position. The poll that is on its
+   * way stays until the hello is here: in a network that swallows sockets nothing waits for them.
+   */
+  #trySocket() {
+    if (this.#trial || this.transport !== "poll") return;
+    /** @type {Link} */
+    const trial = { transport: "websocket", connection: null };
+    this.#trial = trial;
+    // A further request would take the session back from the socket.
+    this.#link?.connection?.pause();
+    this.#start("hello", HELLO_MS, () => this.#lost(trial, CLOSE_SILENT));
+    this.#follow(trial);
+  }
+
+  /**
+   * The socket says hello. What the poll may still answer is dropped, or it would be delivered twice; the socket begins at
+   * a position that is not after that of the poll, so it brings the same.
+   * @param {Link} trial
+   */
+  #changeOver(trial) {
+    const polling = this.#link;
+    this.#link = trial;
+    this.#trial = null;
+    this.#stop("socket");
+    this.#giveUp(polling);
+    this.#blockedUntil = 0;
+    this.#lastError = null;
+  }
+
+  #endTrial() {
+    const trial = this.#trial;
+    this.#trial = null;
+    this.#stop("hello");
+    this.#giveUp(trial);
+    this.#blockedUntil = this.#now() + SOCKET_AGAIN_MS;
+    this.#trySocketIn(SOCKET_AGAIN_MS);
+    this.#link?.connection?.resume();
+  }
+
+  /**
+   * Close what the server may not have seen yet.
+   * @param {?Link} link
+   */
+  #giveUp(link, code = 1000) {
+    this.#ghostUntil = this.#now() + GHOST_MS;
+    link?.connection?.close(code);
+  }
+
+  /**
+   * The connection of this link is over, by whichever side.
+   * @param {?Link} link
+   * @param {number} code
+   */
+  #lost(link, code) {
+    if (!link) return;
+    if (link === this.#trial) return this.#endTrial();
+    if (link !== this.#link) return;
+    const greeted = this.#hello !== null;
+    if (greeted && this.#now() - this.#liveSince >= STEADY_MS) this.#attempt = 0;
     const error = this.#lastError ?? undefined;
+    const ownDoing = code === 4409 && error?.code === "replaced" && this.#now() < this.#ghostUntil;
+    if (ownDoing) this.#ghostUntil = 0;
     this.#drop(code);
     if (!this.#wanted) return;
-    if (STAY_AWAY.has(code)) {
+    // An attempt that was given up was served late, and took the session from its successor. That can happen once.
+    if (STAY_AWAY.has(code) && !ownDoing) {
       this.#wanted = false;
       return this.#become("refused", { code, error });
     }
     if (!this.#online()) return this.#become("offline", { code });
+    if (this.#choice === "auto" && !greeted) {
+      const blocked = link.transport === "websocket" && !COME_BACK.has(code) && !ownDoing;
+      // Where polling works no better it is not the socket that is blocked.
+      this.#blockedUntil = blocked ? this.#now() + SOCKET_AGAIN_MS : 0;
+      if (blocked) return this.#open();
+    }
     const ceiling_ms = Math.min(BACKOFF_LAST_MS, BACKOFF_FIRST_MS * 2 ** this.#attempt++);
-    const retry_in_ms = Math.max(this.#random() * ceiling_ms, (error?.retry_after ?? 0) * 1_000);
+    // On top of what the server asks for: all who were told the same must not come in the same moment.
+    const retry_in_ms = (error?.retry_after ?? 0) * 1_000 + this.#random() * ceiling_ms;
     this.#start("retry", retry_in_ms, () => this.#open());
     this.#become("reconnecting", { code, error, retry_in_ms });
   }
 
-  /** End what there is. The generation moves first, so that late frames and closes of the old connection do nothing. */
+  /** End what there is. The link goes first, so that late frames and closes of the old connection do nothing. */
   #drop(code) {
-    this.#generation++;
     for (const name of Object.keys(this.#timers)) this.#stop(name);
-    const connection = this.#connection;
-    this.#connection = null;
-    this.#hello = null;
-    connection?.close(code >= 4900 ? code : 1000);
+    const link = this.#link;
+    const trial = this.#trial;
+    const greeted = this.#hello !== null;
+    this.#link = this.#trial = this.#hello = null;
+    if (trial) this.#giveUp(trial);
+    const closing = code >= 4900 ? code : 1000;
+    const unseen = link?.transport === "poll" || !greeted;
+    if (unseen && code === closing) this.#giveUp(link, closing);
+    else link?.connection?.close(closing);
     const lost = new MeshsiteError({ code: "unreachable", detail: "The connection was lost" });
     for (const { reject, timer } of this.#calls.values()) {
       this.#clearTimeout(timer);
@@ -403,7 +706,7 @@ export class MeshsiteClient {
     const ping_ms = (this.#hello?.ping_seconds ?? 25) * 1_000;
     const patience_ms = ping_ms + Math.max(1_000, ping_ms * 0.4);
     const silent_ms = this.#now() - this.#heardAt;
-    if (silent_ms >= patience_ms) return this.#lost(this.#generation, CLOSE_SILENT);
+    if (silent_ms >= patience_ms) return this.#lost(this.#link, CLOSE_SILENT);
     this.#start("watch", patience_ms - silent_ms, () => this.#watch());
   }
 
@@ -411,23 +714,34 @@ export class MeshsiteClient {
   #probe() {
     if (this.#timers.probe !== undefined) return;
     const asked_at = this.#now();
-    const generation = this.#generation;
+    const link = this.#link;
     this.call("user.me").catch(() => {});
     this.#start("probe", PROBE_MS, () => {
-      if (this.#heardAt < asked_at) this.#lost(generation, CLOSE_SILENT);
+      if (this.#heardAt < asked_at) this.#lost(link, CLOSE_SILENT);
     });
+  }
+
+  /** Where the page is looked at again the network may be another one, which lets sockets through. */
+  #wakePoll() {
+    this.#ghostUntil = this.#now() + GHOST_MS;
+    this.#link?.connection?.refresh();
+    // Not at once: the request that was just sent must not take the session from the socket.
+    if (this.#choice === "auto" && !this.#trial) this.#trySocketIn(SOCKET_SOON_MS);
   }
 
   /** @param {Frame} frame */
   #send(frame) {
     try {
-      this.#connection?.send(frame);
+      this.#link?.connection?.send(frame);
     } catch {
-      this.#lost(this.#generation, 1006);
+      this.#lost(this.#link, 1006);
     }
   }
 
-  /** @param {State} state */
+  /**
+   * @param {State} state
+   * @param {Omit<StateChange, "state">} [detail]
+   */
   #become(state, detail = {}) {
     if (state === this.#state && Object.keys(detail).length === 0) return;
     this.#state = state;

@@ -2,62 +2,15 @@ import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
 import { MeshsiteClient, MeshsiteError, createHttp, socketTransport } from "../../clients/js/meshsite.js";
-
-/** A clock with timers that run only when a test lets time pass. */
-class Clock {
-  time = 1_000;
-  timers = new Map();
-  next = 1;
-  setTimeout = (run, ms) => {
-    this.timers.set(this.next, { at: this.time + ms, run });
-    return this.next++;
-  };
-  clearTimeout = (timer) => this.timers.delete(timer);
-  now = () => this.time;
-
-  pass(ms) {
-    const until = this.time + ms;
-    for (;;) {
-      const due = [...this.timers].filter(([, { at }]) => at <= until).sort((a, b) => a[1].at - b[1].at)[0];
-      if (!due) break;
-      this.timers.delete(due[0]);
-      this.time = due[1].at;
-      due[1].run();
-    }
-    this.time = until;
-  }
-}
-
-/** A transport whose other side is the test. */
-class Network {
-  connections = [];
-  open = (query, listener) => {
-    const connection = {
-      query: Object.fromEntries(query),
-      sent: [],
-      closed: null,
-      send: (frame) => connection.sent.push(frame),
-      close: (code = 1000) => (connection.closed ??= code),
-      frames: (...frames) => frames.forEach((frame) => listener.onFrame(frame)),
-      end: (code) => listener.onEnd(code),
-    };
-    this.connections.push(connection);
-    return connection;
-  };
-  get last() {
-    return this.connections.at(-1);
-  }
-}
-
-const HELLO = { type: "hello", v: 1, session: "s_1", user_id: 7, epoch: "e_1", seq: 10, mode: "fresh", reason: null, missed: null, replayed: 0, ping_seconds: 25 };
-const event = (seq, data = {}) => ({ type: "event", seq, event: "message.created", data });
+import { Clock, HELLO, Network, event } from "./fakes.js";
 
 let clock, network, heard, online, chance;
 
 function make(options = {}) {
   const client = new MeshsiteClient({
     url: "http://chat.test",
-    transport: network,
+    transport: "websocket",
+    transports: { websocket: network },
     setTimeout: clock.setTimeout,
     clearTimeout: clock.clearTimeout,
     now: clock.now,
@@ -212,11 +165,11 @@ test("a server that closes right after hello is not hammered", () => {
   }
 });
 
-test("an overloaded server's retry_after is kept", () => {
+test("an overloaded server's retry_after is kept, and the random wait comes on top", () => {
   live();
   network.last.frames({ type: "error", code: "overloaded", retry_after: 7 });
   network.last.end(1013);
-  assert.equal(heard.state.at(-1).retry_in_ms, 7_000);
+  assert.equal(heard.state.at(-1).retry_in_ms, 7_500);
 });
 
 for (const code of [1001, 1006, 1011, 1012, 1013, 4408]) {
@@ -414,6 +367,24 @@ test("an answer that is not JSON is an error, not a crash", async () => {
   await assert.rejects(post("user.me"), { code: "http_502", lost: true });
 });
 
+test("an answer that is cut off may have been carried out", async () => {
+  const cut = new ReadableStream({ start: (stream) => stream.error(new TypeError("terminated")) });
+  const post = createHttp({ fetch: async () => new Response(cut, { status: 200 }) });
+  await assert.rejects(post("message.send"), { code: "unreachable", lost: true });
+});
+
+test("an answer that does not come is not waited for without end", async () => {
+  let signal;
+  const post = createHttp({
+    fetch: async (url, options) => {
+      signal = options.signal;
+      throw new DOMException("The operation was aborted due to timeout", "TimeoutError");
+    },
+  });
+  await assert.rejects(post("message.send"), { code: "timeout", lost: true });
+  assert.ok(signal instanceof AbortSignal);
+});
+
 test("an unreachable server is an error that may be retried", async () => {
   const post = createHttp({
     fetch: async () => {
@@ -439,7 +410,7 @@ test("the socket takes single frames and arrays of frames, and reports its end o
   }
   const frames = [];
   const ends = [];
-  const connection = socketTransport("https://chat.test", FakeSocket).open(new URLSearchParams({ resume_from: "3" }), {
+  const connection = socketTransport("https://chat.test", FakeSocket).open(() => new URLSearchParams({ resume_from: "3" }), {
     onFrame: (frame) => frames.push(frame.seq),
     onEnd: (code) => ends.push(code),
   });
