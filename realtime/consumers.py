@@ -205,7 +205,10 @@ async def _read(session: Session, caller: Caller, receive: Receive) -> Ending:
             case "pong":
                 pass
             case "call":
+                session.answering = True
                 await _answer(session, caller, frame)
+                session.answering = False
+                session.heard()
             case "bye":
                 return Ending.BYE
             case _:

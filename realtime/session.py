@@ -51,6 +51,8 @@ class Session:
         self._heard_at = self._next_ping_at = clock.monotonic()
         self._next_ping_at += settings.PING_SECONDS
         self._pinged_at: float | None = None
+        self.answering = False
+        """While a call runs, nothing that the client sends is read, its answers to pings neither."""
 
     @property
     def resume_token(self) -> str:
@@ -134,7 +136,7 @@ class Session:
         now = clock.monotonic()
         if self._pinged_at is not None:
             answer_due_at = self._pinged_at + settings.PONG_SECONDS
-            if self._heard_at >= self._pinged_at:
+            if self.answering or self._heard_at >= self._pinged_at:
                 self._pinged_at = None
             elif now >= answer_due_at:
                 self.close(Close.NO_PONG, "no_pong")

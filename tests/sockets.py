@@ -351,6 +351,14 @@ def memory_kib(server: Server) -> int:
     return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
 
 
+def connected(server: Server, port: int) -> bool:
+    """Whether the server's process still holds the connection that comes from a port of this machine."""
+    here, there = f"0100007F:{server.port:04X}", f"0100007F:{port:04X}"
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    # Column 10 is the inode of the socket; a connection that no process holds any more has none.
+    return any(row[1:3] == [here, there] and row[9] != "0" for row in rows)
+
+
 def eventually(holds: Callable[[], object], seconds: float = SECONDS) -> None:
     """Wait until something is true that no frame tells of."""
     deadline = time.monotonic() + seconds

@@ -406,6 +406,19 @@ def test_a_pong_longer_than_a_ping_still_notices_silence(begun: Client, still: C
     assert begun.transport.closes == [Close.NO_PONG]
 
 
+def test_while_a_call_of_the_client_is_answered_its_silence_means_nothing(begun: Client, still: Clock) -> None:
+    begun.session.answering = True
+    for _ in range(10):
+        still.advance(begun.session.beat())
+    begun.session.answering = False
+    begun.session.heard()
+    since = still.passed
+
+    assert begun.transport.closes == []
+    assert pings(begun) >= 2
+    assert beat_until_closed(begun, still) - since <= 36
+
+
 def test_a_resume_token_is_bound_to_its_session_and_user(client: Client) -> None:
     other = Session(id="s_2", user_id=7, stream="user:7", credential="", transport=Transport())
 
