@@ -1,4 +1,4 @@
-/** The sign that tells whether the page is live, and the banner when it is not. */
+/** The sign that tells whether the page is live and how, and the banner when it is not. */
 
 import { setText } from "./elements.js";
 import { gettext } from "./i18n.js";
@@ -9,6 +9,7 @@ const BANNER_AFTER_MS = 2_500;
 const sign = () => ({
   connecting: gettext("Connecting"),
   live: gettext("Live"),
+  poll: gettext("Live, over long-poll"),
   reconnecting: gettext("Reconnecting"),
   offline: gettext("Offline"),
   refused: gettext("Stopped"),
@@ -50,9 +51,12 @@ export function showConnection(client) {
     bar.hidden = false;
   }
 
-  client.on("state", ({ state, code }) => {
+  client.on("state", ({ state, code, transport }) => {
     root.dataset.state = state;
-    setText(text, sign()[state]);
+    root.dataset.transport = transport ?? "";
+    const spoken = sign()[transport === "poll" ? "poll" : state];
+    setText(text, spoken);
+    root.title = spoken;
     if (state === "live" || state === "connecting") {
       clearTimeout(timer);
       timer = undefined;

@@ -1,7 +1,7 @@
 /** Wires the page together: one client, one store, and the parts that draw the store. */
 
 import { MeshsiteClient } from "../clients/meshsite.js";
-import { csrfToken } from "./api.js";
+import { api, csrfToken } from "./api.js";
 import { Composer } from "./composer.js";
 import { showConnection } from "./connection.js";
 import { Dialogs } from "./dialogs.js";
@@ -16,7 +16,7 @@ import { Timeline } from "./timeline.js";
 const store = new Store();
 const client = new MeshsiteClient({ csrfToken, session: takeSession() });
 const navigation = new Navigation(store);
-const sync = new Sync({ store, client, navigation });
+const sync = new Sync({ store, client, navigation, api });
 const dialogs = new Dialogs({ store, navigation });
 const timeline = new Timeline({ store, sync, navigation, dialogs });
 const composer = new Composer({ store, client, navigation, timeline });

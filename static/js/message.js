@@ -9,8 +9,7 @@ import { gettext } from "./i18n.js";
  */
 export function messageNode(message, { grouped, editor, onEdit, onDelete }) {
   const { node, main } = frame(message, message.author, grouped);
-  if (message.deleted) main.append(element("p.message-tombstone", {}, gettext("This message was deleted.")));
-  else if (editor) main.append(editor);
+  if (editor) main.append(editor);
   else {
     const text = element("div.message-text");
     text.innerHTML = message.html;

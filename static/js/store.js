@@ -7,7 +7,9 @@
  *   edited_at: ?string, deleted: boolean, reply_count?: number, client_msg_id: ?string, rev: number }} Message
  * @typedef {{ id: number, workspace_id: number, kind: "public" | "private" | "direct", name: string, topic: string,
  *   archived: boolean, member_count: number, role: string, members?: User[], last_read_id: number, unread_count: number,
- *   mention_count: number, latest_message_id: number, rev: number }} Channel
+ *   mention_count: number, latest_message_id: number, rev: number, counted_rev?: number, doubtful?: boolean }} Channel
+ *   `rev`: what is loaded of the channel holds every change up to it. `counted_rev`: so do its counts, where they are
+ *   further. `doubtful`: the counts may be wrong, and the server has to be asked.
  * @typedef {{ id: number, name: string, open: boolean, role: string, member_count: number }} Workspace
  * @typedef {{ client_msg_id: string, channel_id: number, body: string, created_at: string,
  *   status: "sending" | "waiting" | "failed", error: string }} Pending  a message on its way
@@ -28,7 +30,10 @@ export const EMPTY = Object.freeze({
   /** @type {Record<string, any>} */ limits: {},
 });
 
-/** A fresh login, or a new beginning: what the server says replaces everything but what is still on its way to it. */
+/**
+ * A fresh login, or a new beginning: what the server says replaces everything but what is still on its way to it. The
+ * messages of channels load anew, or come back with `applyChanges`.
+ */
 export function applyBoot(state, boot) {
   return {
     ...EMPTY,
@@ -47,6 +52,12 @@ export function applyBoot(state, boot) {
 /** One event of the stream. Names that this page does not know change nothing. */
 export function applyEvent(state, event, data) {
   return EVENTS[event]?.(state, data) ?? state;
+}
+
+/** Of an event only what it changes in the messages: for a page that was asked for before it and came after it. */
+export function applyEventToMessages(state, event, data) {
+  if (event === "message.deleted") return eraseMessage(state, data);
+  return event === "message.created" || event === "message.updated" ? applyMessage(state, data.message) : state;
 }
 
 const EVENTS = {
@@ -91,7 +102,7 @@ export function removeChannel(state, channel_id) {
 }
 
 export function applyTimelineStatus(state, channel_id, status) {
-  const timeline = state.timelines[channel_id] ?? { messages: [], has_more: false };
+  const timeline = state.timelines[channel_id] ?? { messages: [], has_more: true };
   return { ...state, timelines: { ...state.timelines, [channel_id]: { ...timeline, status } } };
 }
 
@@ -110,15 +121,31 @@ export function applyPage(state, channel_id, { messages, has_more }, { before_id
   };
 }
 
+/** Whether it is known where the loaded messages end: from the oldest of them on none is missing. */
+export function isLoaded(timeline) {
+  return timeline.messages.length > 0 || !timeline.has_more;
+}
+
+/**
+ * Messages that were loaded before a boot, brought to date by everything that changed in the channel since `rev`: so none
+ * is missing between what is shown and what is new.
+ */
+export function applyChanges(state, channel_id, { messages, has_more }, changes) {
+  const oldest = has_more ? messages[0].id : 0;
+  const shown = changes.filter(({ id }) => id >= oldest).reduce(placeMessage, messages);
+  const timeline = { messages: shown, has_more, status: "ready" };
+  return { ...state, timelines: { ...state.timelines, [channel_id]: timeline } };
+}
+
 /** A message as the server has it now, from whichever side it came first: the event, a reply, a page. */
 export function applyMessage(state, message) {
   const pending = message.author.id === state.me?.id ? without(state.pending, message.client_msg_id) : state.pending;
   const next = pending === state.pending ? state : { ...state, pending };
   const timeline = state.timelines[message.channel_id];
-  // While the first page is on its way, what comes live is kept for it. A channel that was never opened loads when it is.
+  // A channel that was never opened loads when it is.
   if (!timeline) return next;
-  // An old message that changed, from before what is loaded: it will come with its page.
-  const oldest = timeline.messages[0]?.id ?? 0;
+  // From before what is loaded, or while nothing is: it will come with its page.
+  const oldest = timeline.messages[0]?.id ?? Infinity;
   if (timeline.has_more && message.id < oldest) return next;
   const messages = placeMessage(timeline.messages, message);
   if (messages === timeline.messages) return next;
@@ -126,21 +153,46 @@ export function applyMessage(state, message) {
 }
 
 function applyDeletion(state, { message_id, channel_id, rev }) {
-  const channel = state.channels[channel_id];
+  const known = state.timelines[channel_id]?.messages.find(({ id }) => id === message_id);
+  if (known?.deleted) return state;
+  const erased = eraseMessage(state, { message_id, channel_id, rev });
+  return advanceRev(uncount(erased, { message_id, channel_id, rev, author: known?.author }), { channel_id, rev });
+}
+
+function eraseMessage(state, { message_id, channel_id, rev }) {
   const timeline = state.timelines[channel_id];
   const known = timeline?.messages.find(({ id }) => id === message_id);
-  if (known?.deleted) return state;
-  let next = state;
-  if (known) {
-    const messages = placeMessage(timeline.messages, { ...known, body: "", html: "", deleted: true, rev });
-    next = { ...next, timelines: { ...next.timelines, [channel_id]: { ...timeline, messages } } };
-  }
-  // The counts of a boot are read after its `seq`: they may know a deletion whose event still comes.
-  const news = channel && rev > channel.rev && channel.unread_count > 0;
-  if (news && message_id > channel.last_read_id && known?.author.id !== state.me?.id) {
-    next = patchChannel(next, channel_id, { unread_count: channel.unread_count - 1 });
-  }
-  return advanceRev(next, { channel_id, rev });
+  if (!known || known.deleted) return state;
+  const messages = placeMessage(timeline.messages, { ...known, body: "", html: "", deleted: true, rev });
+  return { ...state, timelines: { ...state.timelines, [channel_id]: { ...timeline, messages } } };
+}
+
+/**
+ * Take a deleted message out of the count. The event names no author, so of a message that is not loaded nobody here knows
+ * whether it was counted; nor after a boot, whose counts are read after its `seq` and may know the deletion already.
+ */
+function uncount(state, { message_id, channel_id, rev, author }) {
+  const channel = state.channels[channel_id];
+  if (!channel || channel.unread_count === 0 || message_id <= channel.last_read_id) return state;
+  if (author?.id === state.me?.id) return state;
+  const news = rev > Math.max(channel.rev, channel.counted_rev ?? 0);
+  if (author && news) return patchChannel(state, channel_id, { unread_count: channel.unread_count - 1 });
+  return patchChannel(state, channel_id, { doubtful: true });
+}
+
+/** Whether the server has to be asked for its counts. */
+export function doubtful(state) {
+  return Object.values(state.channels).some((channel) => channel.doubtful);
+}
+
+/** The server's counts of `channel.list`. An answer from before what is known here settles nothing. */
+export function applyCounts(state, channels) {
+  return channels.reduce((current, { id, rev, last_read_id, unread_count, mention_count, latest_message_id }) => {
+    const known = current.channels[id];
+    if (!known?.doubtful || rev < known.rev || last_read_id < known.last_read_id) return current;
+    const counts = { last_read_id, unread_count, mention_count, latest_message_id };
+    return patchChannel(current, id, { ...counts, counted_rev: rev, doubtful: false });
+  }, state);
 }
 
 /** Only events move it: a reply may overtake the event of an earlier change. */
@@ -164,7 +216,7 @@ function countUnread(state, message) {
 function applyRead(state, { channel_id, last_read_id, unread_count, mention_count }) {
   const channel = state.channels[channel_id];
   if (!channel || last_read_id < channel.last_read_id) return state;
-  return patchChannel(state, channel_id, { last_read_id, unread_count, mention_count });
+  return patchChannel(state, channel_id, { last_read_id, unread_count, mention_count, doubtful: false });
 }
 
 /** What this page is about to tell the server, shown at once. */

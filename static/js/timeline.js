@@ -13,6 +13,7 @@ const GROUP_MS = 5 * 60_000;
 const END_PX = 48;
 const OLDER_PX = 600;
 const FAR_PX = 900;
+const SPOKEN = 5;
 const MODERATORS = ["owner", "admin", "moderator"];
 
 const byId = (id) => document.getElementById(id);
@@ -58,12 +59,12 @@ export class Timeline {
     showVacant(this.#vacant, state, this.#navigation, this.#dialogs);
     const changed = (channel?.id ?? null) !== this.#shown;
     if (changed) this.#opened(channel);
-    const anchor = changed ? null : this.#anchor();
+    const anchors = changed ? [] : this.#anchors();
     this.#announce(state, channel, timeline);
     showTop(this.#top, state, channel, timeline, () => this.#again());
     reconcile(this.#list, channel ? this.#rows(state, channel, timeline) : []);
     this.#rove();
-    this.#place(timeline, anchor);
+    this.#place(timeline, anchors);
     this.#drawJump();
   }
 
@@ -114,7 +115,8 @@ export class Timeline {
     if (!this.atEnd) this.#missed += others.length;
     if (!attentive()) this.#newAfter ??= channel.last_read_id;
     const spoken = others.map((message) => `${nameOf(message.author)}: ${textOf(message.html)}`);
-    this.#announcer.textContent = spoken.join("\n");
+    // Nobody wants to listen to all that came while the server was away.
+    this.#announcer.textContent = others.length > SPOKEN ? newText(others.length) : spoken.join("\n");
   }
 
   #again() {
@@ -125,7 +127,7 @@ export class Timeline {
 
   #rows(state, channel, timeline) {
     const rows = [];
-    const shown = (timeline?.messages ?? []).filter((message) => !message.deleted || message.reply_count > 0);
+    const shown = (timeline?.messages ?? []).filter((message) => !message.deleted);
     let before = null;
     let marked = this.#newAfter === null;
     for (const message of shown) {
@@ -202,18 +204,20 @@ export class Timeline {
     if (confirmed) byId("composer-body").focus();
   }
 
-  /** The first message that is seen, and where it is: it stays there when something is put above it. */
-  #anchor() {
-    const top = this.#scroller.getBoundingClientRect().top;
+  /**
+   * The messages that are seen, and where they are: the first that is still there afterwards stays in its place when
+   * something above it comes, goes or grows.
+   */
+  #anchors() {
+    const { top, bottom } = this.#scroller.getBoundingClientRect();
     // A line between messages stands elsewhere once older ones are there.
-    for (const node of this.#list.querySelectorAll(".message")) {
-      const rect = node.getBoundingClientRect();
-      if (rect.bottom > top) return { key: node.dataset.key, top: rect.top };
-    }
-    return null;
+    return [...this.#list.querySelectorAll(".message")]
+      .map((node) => ({ key: node.dataset.key, rect: node.getBoundingClientRect() }))
+      .filter(({ rect }) => rect.bottom > top && rect.top < bottom)
+      .map(({ key, rect }) => ({ key, top: rect.top }));
   }
 
-  #place(timeline, anchor) {
+  #place(timeline, anchors) {
     if (!timeline || (timeline.status !== "ready" && timeline.messages.length === 0)) return;
     if (!this.#ready) {
       this.#ready = true;
@@ -221,9 +225,10 @@ export class Timeline {
       this.toEnd();
       if (line && line.offsetTop < this.#scroller.scrollTop) this.#scroller.scrollTop = line.offsetTop - 24;
     } else if (this.atEnd) this.toEnd();
-    else if (anchor) {
-      const node = this.#list.querySelector(`[data-key="${CSS.escape(anchor.key)}"]`);
-      if (node) this.#scroller.scrollTop += node.getBoundingClientRect().top - anchor.top;
+    else {
+      const nodes = new Map([...this.#list.children].map((node) => [node.dataset.key, node]));
+      const anchor = anchors.find(({ key }) => nodes.has(key));
+      if (anchor) this.#scroller.scrollTop += nodes.get(anchor.key).getBoundingClientRect().top - anchor.top;
     }
     this.#scrolled();
   }
@@ -244,10 +249,7 @@ export class Timeline {
     const { scrollTop, scrollHeight, clientHeight } = this.#scroller;
     const far = this.#ready && scrollHeight - scrollTop - clientHeight > FAR_PX;
     this.#jump.hidden = this.atEnd || !(far || this.#missed);
-    const text = this.#missed
-      ? interpolate(ngettext("%(count)s new message", "%(count)s new messages", this.#missed), { count: this.#missed })
-      : gettext("Newest messages");
-    setText(byId("jump-text"), text);
+    setText(byId("jump-text"), this.#missed ? newText(this.#missed) : gettext("Newest messages"));
     this.#jump.classList.toggle("has-news", this.#missed > 0);
   }
 
@@ -271,6 +273,10 @@ export class Timeline {
     to.tabIndex = 0;
     to.focus();
   }
+}
+
+function newText(count) {
+  return interpolate(ngettext("%(count)s new message", "%(count)s new messages", count), { count });
 }
 
 /** Soon after the one before, by the same author: its name need not be shown again. */

@@ -5,7 +5,10 @@ import {
   EMPTY,
   Store,
   applyBoot,
+  applyChanges,
+  applyCounts,
   applyEvent,
+  applyEventToMessages,
   applyMessage,
   applyOwnRead,
   applyPage,
@@ -13,6 +16,7 @@ import {
   applyTimelineStatus,
   channelName,
   channelsOf,
+  doubtful,
   patchPending,
   pendingOf,
   unreadOf,
@@ -118,9 +122,49 @@ test("a deletion of what was read, or that the boot knows already, leaves the co
   assert.equal(unread(applyEvent(state, "message.deleted", { message_id: 13, channel_id: GENERAL, rev: 14 })), 2);
 });
 
-test("a deletion in a channel that was never opened is counted too", () => {
+const deletion = (message_id, rev) => ({ message_id, channel_id: GENERAL, rev });
+const erase = (state, message_id, rev) => applyEvent(state, "message.deleted", deletion(message_id, rev));
+
+test("a deletion in a channel that was never opened leaves the count in doubt, as its author is not known", () => {
   const state = created(created(booted(), message(11)), message(12));
-  assert.equal(unread(applyEvent(state, "message.deleted", { message_id: 11, channel_id: GENERAL, rev: 13 })), 1);
+  const after = erase(state, 11, 13);
+  assert.deepEqual([unread(after), doubtful(state), doubtful(after)], [2, false, true]);
+});
+
+test("a deletion of what was read, or where nothing is unread, leaves no doubt", () => {
+  const state = created(booted(), message(11));
+  assert.equal(doubtful(erase(state, 9, 13)), false);
+  assert.equal(doubtful(erase(applyOwnRead(state, GENERAL, 11), 12, 13)), false);
+});
+
+test("a deletion of an own message is not taken out of the count", () => {
+  const after = erase(created(created(opened(message(10)), message(11)), message(12, ada)), 12, 13);
+  assert.deepEqual([unread(after), doubtful(after)], [1, false]);
+});
+
+test("the server's counts end the doubt, and what they knew is not counted again", () => {
+  const asked = erase(created(created(booted(), message(11)), message(12)), 11, 13);
+  const told = applyCounts(asked, [channel({ unread_count: 2, latest_message_id: 14, rev: 15 })]);
+  assert.deepEqual([unread(told), doubtful(told)], [2, false]);
+  assert.equal(unread(created(told, message(14, bob, { rev: 14 }))), 2);
+  assert.equal(unread(created(told, message(16))), 3);
+});
+
+test("counts from before the deletion, or from before what was read here, settle nothing", () => {
+  const asked = erase(created(created(booted(), message(11)), message(12)), 11, 13);
+  assert.equal(applyCounts(asked, [channel({ unread_count: 2, rev: 12 })]), asked);
+  assert.equal(applyCounts(asked, [channel({ unread_count: 1, rev: 13, last_read_id: 9 })]), asked);
+});
+
+test("counts of a channel that nobody doubts, or that is gone, change nothing", () => {
+  const state = booted();
+  assert.equal(applyCounts(state, [channel({ unread_count: 7, rev: 30 }), channel({ id: 99 })]), state);
+});
+
+test("read.updated ends the doubt", () => {
+  const asked = erase(created(created(booted(), message(11)), message(12)), 11, 13);
+  const read = applyEvent(asked, "read.updated", { channel_id: GENERAL, last_read_id: 10, unread_count: 1, mention_count: 0 });
+  assert.deepEqual([unread(read), doubtful(read)], [1, false]);
 });
 
 test("read.updated brings the server's counts, and an older one nothing", () => {
@@ -165,9 +209,48 @@ test("the newest page replaces what was loaded and keeps what came live since", 
   assert.deepEqual(ids(state), [10, 11, 12]);
 });
 
-test("what comes live while the first page is on its way is kept", () => {
-  const loading = created(applyTimelineStatus(booted(), GENERAL, "loading"), message(11));
-  assert.deepEqual(ids(applyPage(loading, GENERAL, { messages: [message(9), message(10)], has_more: false })), [9, 10, 11]);
+test("while the first page is on its way nothing is shown that it may not hold", () => {
+  const loading = applyTimelineStatus(booted(), GENERAL, "loading");
+  assert.deepEqual(ids(created(loading, message(11))), []);
+});
+
+test("events that came while a page was on its way change what it brought, and no count", () => {
+  const before = created(booted(), message(11));
+  const page = applyPage(before, GENERAL, { messages: [message(9), message(10), message(11)], has_more: true });
+  const after = [
+    ["message.updated", { message: message(9, bob, { body: "new", rev: 12 }) }],
+    ["message.deleted", deletion(10, 13)],
+    ["message.created", { message: message(14) }],
+    ["read.updated", { channel_id: GENERAL, last_read_id: 11, unread_count: 0, mention_count: 0 }],
+  ].reduce((state, [event, data]) => applyEventToMessages(state, event, data), page);
+  assert.deepEqual(after.timelines[GENERAL].messages.map(({ body }) => body), ["new", "", "message 11", "message 14"]);
+  assert.equal(unread(after), 1);
+});
+
+const timeline = (messages, has_more = true) => ({ messages, has_more, status: "ready" });
+
+test("changes replace, erase and append what is shown, and keep what is not touched", () => {
+  const changes = [
+    message(9, bob, { body: "edited", rev: 21 }),
+    message(10, bob, { body: "", html: "", deleted: true, rev: 22 }),
+    message(12, bob, { rev: 23 }),
+  ];
+  const state = applyChanges(booted(), GENERAL, timeline([message(8), message(9), message(10)]), changes);
+  const shown = state.timelines[GENERAL].messages.filter(({ deleted }) => !deleted);
+  assert.deepEqual(shown.map(({ body }) => body), ["message 8", "edited", "message 12"]);
+  assert.deepEqual([state.timelines[GENERAL].has_more, state.timelines[GENERAL].status], [true, "ready"]);
+});
+
+test("changes of messages before what is loaded wait for their page", () => {
+  const old = message(3, bob, { rev: 30 });
+  assert.deepEqual(ids(applyChanges(booted(), GENERAL, timeline([message(8)]), [old])), [8]);
+  assert.deepEqual(ids(applyChanges(booted(), GENERAL, timeline([message(8)], false), [old])), [3, 8]);
+});
+
+test("a change that is older than what is shown changes nothing", () => {
+  const known = message(8, bob, { body: "newest", rev: 40 });
+  const state = applyChanges(booted(), GENERAL, timeline([known]), [message(8, bob, { body: "older", rev: 39 })]);
+  assert.equal(state.timelines[GENERAL].messages[0].body, "newest");
 });
 
 test("a change of a message that is not loaded yet waits for its page", () => {
