@@ -5,10 +5,14 @@ from typing import Any
 from allauth.account import signals
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.auth_backends import AuthenticationBackend
+from allauth.core.exceptions import ImmediateHttpResponse
+from django.contrib import messages
 from django.contrib.auth.signals import user_logged_out
 from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
 from groups.models import User
@@ -30,6 +34,16 @@ class Adapter(DefaultAccountAdapter):
         if username.lower() in RESERVED:
             raise ValidationError(_("This name is reserved. Choose another one."))
         return username
+
+    def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
+        try:
+            with transaction.atomic():
+                saved: User = super().save_user(request, user, form, commit)
+        except IntegrityError:
+            # The form came twice at once, as by a double click, and the other one was first.
+            messages.error(request, self.error_messages["username_taken"])
+            raise ImmediateHttpResponse(redirect("account_login")) from None
+        return saved
 
     def pre_login(self, request: HttpRequest, user: User, **about: Any) -> HttpResponse | None:
         # allauth signs in whom the backend refused, and only then looks at is_active.

@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from groups.models import User
-from tests.cast import make_user
+from tests.cast import at_once, make_user
 
 PASSWORD = "a long and secret sentence"
 pytestmark = pytest.mark.django_db
@@ -32,6 +32,17 @@ def test_a_name_is_taken_in_any_case(name: str) -> None:
 
     assert who(sign_up(name)) is None
     assert User.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_form_that_is_sent_twice_at_once_makes_one_account() -> None:
+    form = {"username": "ada", "password1": PASSWORD, "password2": PASSWORD}
+
+    answers = at_once(*[lambda: Client().post("/accounts/signup/", form)] * 6)
+
+    assert User.objects.count() == 1
+    assert {answer.status_code for answer in answers} <= {200, 302}
+    assert [answer.headers.get("Location") for answer in answers].count("/") == 1
 
 
 @pytest.mark.parametrize("name", ["me", "Admin", "CHANNEL", "here", "everyone", "a", "a b", "a\0b", "<b>", "x" * 151])
