@@ -282,6 +282,24 @@ test("a first page that is on its way during a gap is asked for again", async ()
   assert.deepEqual(shown(QUIET), stored(QUIET));
 });
 
+test("an older page that comes after what it belonged to was replaced leaves no hole", async () => {
+  await begin(120);
+  for (let count = 0; count < 2_100; count++) server.send(GENERAL);
+  let release;
+  server.before["client.boot"] = async () => {
+    server.before["message.list"] = () => new Promise((done) => (release = done));
+    sync.loadOlder(GENERAL);
+    await settled();
+    delete server.before["message.list"];
+  };
+  emit("resync");
+  await settled();
+  await settled();
+  release();
+  await settled();
+  assert.deepEqual(shown(), stored().slice(-50));
+});
+
 test("an event that overtakes the page it concerns is not undone by it", async () => {
   await begin();
   const [one, two] = [server.send(QUIET), server.send(QUIET)];
