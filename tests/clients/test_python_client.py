@@ -9,7 +9,17 @@ from typing import Any
 
 import httpx
 import pytest
-from meshsite_client import CallError, Client, Position, Refused, Resync, StateChange, SyncClient, Timing
+from meshsite_client import (
+    CallError,
+    Client,
+    Position,
+    Refused,
+    Resync,
+    StateChange,
+    SyncClient,
+    Timing,
+    TransportChoice,
+)
 from meshsite_client.protocol import CLOSE_FULL, CLOSE_SILENT
 
 from tests.clients.conftest import QUICK, Place, settle
@@ -307,17 +317,40 @@ def test_calls_at_once_each_get_their_own_answer(place: Place, channel_id: int) 
     assert asyncio.run(send_all()) == [str(number) for number in range(20)]
 
 
-def test_what_a_callback_raises_ends_the_events(place: Place) -> None:
-    class Mistake(Exception):
-        pass
+class Mistake(Exception):
+    pass
 
+
+def raise_at(state: str) -> Callable[[StateChange], None]:
     def on_state(change: StateChange) -> None:
-        if change.state == "live":
+        if change.state == state:
             raise Mistake
 
+    return on_state
+
+
+@pytest.mark.parametrize("state", ["connecting", "live", "polling"])
+def test_what_a_callback_raises_while_connecting_leaves_nothing_open(place: Place, kind: Kind, state: str) -> None:
+    transport: TransportChoice = "poll" if state == "polling" else "websocket"
+
+    def follow_blocking() -> None:
+        with SyncClient(place.url, token=place.alice, transport=transport, on_state=raise_at(state)):
+            pass
+
     async def follow() -> None:
-        async with Client(place.url, token=place.alice, on_state=on_state) as alice:
-            await alice.next_event(SOON_SECONDS)
+        async with Client(place.url, token=place.alice, transport=transport, on_state=raise_at(state)):
+            pass
+
+    with pytest.raises(Mistake):
+        asyncio.run(follow()) if kind == "asyncio" else follow_blocking()
+
+
+def test_what_a_callback_raises_later_ends_the_events(place: Place, gate: Gate) -> None:
+    async def follow() -> None:
+        async with Client(gate.url, token=place.alice, on_state=raise_at("reconnecting")) as alice:
+            gate.cut()
+            async for _item in alice.events():
+                pass
 
     with pytest.raises(Mistake):
         asyncio.run(follow())

@@ -90,7 +90,11 @@ class Client:
         return self._protocol.position
 
     async def __aenter__(self) -> Self:
-        await self.connect()
+        try:
+            await self.connect()
+        except BaseException:
+            await self.close()
+            raise
         return self
 
     async def __aexit__(
@@ -104,6 +108,7 @@ class Client:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._follow(), name="meshsite client")
         await self._until(lambda: self.state != "connecting")
+        self._raise_mistake()
 
     async def close(self, *, bye: bool = True) -> None:
         """Stop. `bye` ends the lease of a socket now; without it the user stays online until the lease runs out."""
@@ -280,10 +285,13 @@ class Client:
 
     async def _until(self, true: Callable[[], bool]) -> None:
         while not true():
-            if self._task is not None and self._task.done() and not self._task.cancelled():
-                # Raises what a callback raised.
-                self._task.result()
+            self._raise_mistake()
             await self._changed.wait()
+
+    def _raise_mistake(self) -> None:
+        """Raise what a callback raised in the task that follows."""
+        if self._task is not None and self._task.done() and not self._task.cancelled():
+            self._task.result()
 
     def _tell(self) -> None:
         """Hand on what the protocol has to say."""

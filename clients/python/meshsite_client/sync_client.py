@@ -89,7 +89,11 @@ class SyncClient:
         return self._protocol.position
 
     def __enter__(self) -> Self:
-        self.connect()
+        try:
+            self.connect()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(
