@@ -12,6 +12,7 @@ from meshsite_client.protocol import (
     CLOSE_SILENT,
     CLOSE_UNREADABLE,
     GHOST_SECONDS,
+    POLL_PAUSE_SECONDS,
     STEADY_SECONDS,
     Drain,
     OpenSocket,
@@ -411,8 +412,17 @@ def test_polls_carry_the_cursor_and_are_held_once_it_is_known_that_they_work() -
     assert driver.poll() == {"session": "s_1", "epoch": "e_1", "since": "10", "wait": "25.000"}
     driver.answer(event(11), event(12), seq=12)
     assert driver.poll()["since"] == "12"
-    driver.answer(seq=12)
     assert driver.taken() == [11, 12]
+
+
+def test_polls_that_are_not_held_do_not_become_a_flood() -> None:
+    driver = Driver().polling()
+    driver.poll()
+    driver.answer()
+    assert driver.wait() == POLL_PAUSE_SECONDS
+    driver.poll()
+    driver.answer(event(11), seq=11)
+    driver.poll()
 
 
 def test_a_poll_ends_when_the_socket_is_to_be_tried_again() -> None:
@@ -431,7 +441,6 @@ def test_a_socket_that_still_does_not_get_through_leaves_the_client_polling() ->
     driver.socket()
     driver.protocol.closed()
     assert driver.poll()["wait"] == "25.000"
-    driver.answer()
     assert driver.told() == []
 
 

@@ -45,6 +45,8 @@ PAGE: Final = 200
 """Messages that `history` asks for at a time."""
 STEADY_SECONDS: Final = 10.0
 """A socket that lived this long was a good one: the next attempt starts from the first backoff step."""
+POLL_PAUSE_SECONDS: Final = 1.0
+"""After an empty answer that came much sooner than asked for: whoever gave it must not be hammered."""
 GHOST_SECONDS: Final = 60.0
 """How long a connection that was given up before its hello may still reach a slow server and take the session over."""
 
@@ -133,7 +135,7 @@ class Protocol:
         self._blocked = False
         self._attempt = 0
         self._retry_at = self._probe_at = self._ghost_until = -math.inf
-        self._opened_at = self._heard_at = 0.0
+        self._opened_at = self._heard_at = self._hold = 0.0
         self._ping_seconds = 25.0
         self._error: str | None = None
         self._retry_after = 0.0
@@ -266,6 +268,7 @@ class Protocol:
         hold = 0.0 if self.state != "polling" else min(self.timing.poll_seconds, within_seconds)
         if self._choice == "auto":
             hold = min(hold, max(0.0, self._probe_at - self._now()))
+        self._hold = hold
         query = self._query("since") if self._received else {}
         return Poll(query | {"wait": f"{hold:.3f}"}, hold + self.timing.silence_seconds)
 
@@ -352,6 +355,8 @@ class Protocol:
         if self._received != Position(answer["epoch"], answer["seq"]):
             self._lose(CLOSE_HOLE)
             return
+        if not answer["frames"] and self._now() - self._opened_at < self._hold / 2:
+            self._retry_at = self._now() + POLL_PAUSE_SECONDS
         self._connection = None
         self._attempt = 0
         self._full = len(self._inbox) > self.timing.inbox_items
