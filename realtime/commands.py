@@ -55,13 +55,10 @@ class Method:
     answer: Any
     """A TypedDict: the shape of the answer, for the OpenAPI document."""
     scope: Scope
+    reads: bool
+    """Changes nothing, so it may be a GET."""
     together: Together | None
     """For a method that many call at the same time, when they share the cost."""
-
-    @property
-    def reads(self) -> bool:
-        """Changes nothing, so it may be a GET."""
-        return self.scope == "read"
 
     @property
     def summary(self) -> str:
@@ -72,14 +69,23 @@ METHODS: dict[str, Method] = {}
 
 
 def method(
-    name: str, *, params: type[Params], answer: Any, scope: Scope, together: Together | None = None
+    name: str,
+    *,
+    params: type[Params],
+    answer: Any,
+    scope: Scope,
+    reads: bool | None = None,
+    together: Together | None = None,
 ) -> Callable[[Run], Run]:
-    """Register a method under its wire name. Its docstring is its documentation."""
+    """Register a method under its wire name. Its docstring is its documentation.
+
+    A method of the scope `read` is taken to change nothing, unless `reads` says otherwise.
+    """
 
     def register(run: Run) -> Run:
         if name in METHODS:
             raise TypeError(f"two methods are called {name}")
-        METHODS[name] = Method(name, run, params, answer, scope, together)
+        METHODS[name] = Method(name, run, params, answer, scope, scope == "read" if reads is None else reads, together)
         return run
 
     return register

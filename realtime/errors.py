@@ -168,7 +168,7 @@ def problem_of(error: Exception) -> Problem | None:
 
 
 def _invalid(errors: Mapping[str, list[str]]) -> Problem:
-    first = next((f"{name}: {told[0]}" for name, told in errors.items() if told), "")
+    first = next((f"{name}: {told[0]}" if name else told[0] for name, told in errors.items() if told), "")
     return Problem(400, "invalid", _("Invalid input"), first, errors)
 
 

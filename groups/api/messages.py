@@ -2,6 +2,7 @@ from collections.abc import Sequence
 from typing import Any, TypedDict
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from groups.actions.messages import delete_message, edit_message
@@ -66,7 +67,7 @@ class MessageListParams(Params):
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:
         if len(values.keys() & {"since_id", "before_id", "around_id"}) > 1:
-            raise serializers.ValidationError("Give one of since_id, before_id and around_id.")
+            raise serializers.ValidationError(_("Give one of since_id, before_id and around_id."))
         return values
 
 

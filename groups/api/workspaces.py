@@ -1,5 +1,6 @@
 from typing import Any, TypedDict
 
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from groups.actions.workspaces import (
@@ -78,7 +79,9 @@ class WorkspaceJoinParams(Params):
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:
         if len(values) != 1:
-            raise serializers.ValidationError("Give the token of an invite, or the workspace_id of an open workspace.")
+            raise serializers.ValidationError(
+                _("Give the token of an invite, or the workspace_id of an open workspace.")
+            )
         return values
 
 
