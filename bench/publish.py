@@ -100,7 +100,7 @@ def pictures(rows: list[Row]) -> dict[str, str]:
             logarithmic=True,
         ),
         "latency": plots.bars(
-            "From publish to a recipient's read at half load, ms (logarithmic)",
+            "From publish to a recipient's read when paced, ms (logarithmic)",
             [(row["server"], [row["p50_ms"], row["p99_ms"]]) for row in fan_out],
             ["half of them within", "99 of 100 within"],
             logarithmic=True,

@@ -12,8 +12,8 @@ Row = dict[str, Any]
 
 SATURATING: Final = 32
 """Publishers, each with one publish on its way."""
-MOST_PACED: Final = 100.0
-"""Publishes a second at most, when the pace is half of what the server can do."""
+PACE: Final = 40.0
+"""Publishes a second, one after the other; half of what it can do for a server that cannot keep this."""
 FEW: Final = 50
 """Sockets that warm a server up: their memory is used again, so they must be few."""
 SETTLE_SECONDS: Final = 3.0
@@ -35,9 +35,9 @@ class Sizes:
 
 
 def fan_out(target: Target, sizes: Sizes) -> list[Row]:
-    """CPU per delivered event, at saturation and at a pace of half of it."""
+    """CPU per delivered event, at saturation and at a pace."""
     fast = _fan_out(target, sizes, publishers=min(SATURATING, sizes.recipients), rate=0.0)
-    pace = min(MOST_PACED, fast["published_per_second"] / 2)
+    pace = min(PACE, fast["published_per_second"] / 2)
     slow = _fan_out(target, sizes, publishers=1, rate=pace)
     return [slow | {"scenario": "fan-out, paced"}, fast | {"scenario": "fan-out, saturated"}]
 
