@@ -13,7 +13,7 @@ from django.conf import settings
 from realtime import batches, threads
 from realtime.commands import Caller
 from realtime.doors import DIRECT_WRITER, Authenticate, DirectWriter, Scope, open_session, query_of
-from realtime.errors import Close, Problem, Refused, known, problem_of
+from realtime.errors import Close, Problem, Refused, Unavailable, known, problem_of
 from realtime.hub import hub
 from realtime.reading import Cursor, follow, hello_of
 from realtime.session import Session
@@ -63,6 +63,8 @@ class UserConsumer(AsyncWebsocketConsumer):
             named = scope["url_route"]["kwargs"].get("user")
             session = open_session(caller, named=named, asked_id=query.get("session"), transport=socket)
             await _serve(session, caller, Cursor(query.get("epoch"), query.get("resume_from")), socket, receive)
+        except Unavailable:
+            await socket.refuse(Refused(Close.OVERLOADED, "unavailable"))
         except Refused as refused:
             await socket.refuse(refused)
         finally:

@@ -16,9 +16,10 @@ from django.core.cache import cache
 
 from realtime import threads
 from realtime.doors import Authenticate, Scope, open_session, query_of
-from realtime.errors import Close, Refused
+from realtime.errors import Close, Refused, Unavailable
 from realtime.hub import hub
 from realtime.reading import Cursor, follow, hello_of
+from realtime.redis_connection import in_cache
 from realtime.session import Session
 
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
@@ -55,6 +56,8 @@ class PollDoor:
             named = scope["path"].removeprefix(PATH)
             session = open_session(caller, named=named, asked_id=query.get("session"), transport=waiting)
             answer = await _poll(session, waiting, Cursor(query.get("epoch"), query.get("since")), wait, receive)
+        except Unavailable:
+            await _respond(send, 503, _problem(Refused(Close.OVERLOADED, "unavailable")), "application/problem+json")
         except Refused as refused:
             await _respond(send, _STATUS.get(refused.close, 503), _problem(refused), "application/problem+json")
         else:
@@ -111,7 +114,8 @@ async def _poll(session: Session, waiting: _Waiting, cursor: Cursor, wait: float
 def _renew_lease(session: Session) -> bool:
     """Renew the lease of the session, or make one; whether it lived."""
     key = f"lease:{session.stream}:{session.id}"
-    return cache.touch(key, settings.LEASE_SECONDS) or not cache.add(key, 1, settings.LEASE_SECONDS)
+    with in_cache():
+        return cache.touch(key, settings.LEASE_SECONDS) or not cache.add(key, 1, settings.LEASE_SECONDS)
 
 
 def _seconds(wait: str | None) -> float:

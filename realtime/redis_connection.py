@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from redis import Redis
@@ -41,3 +42,12 @@ class RedisConnection:
             self._down_until = 0.0
             log.info("Redis is back")
         return done
+
+
+@contextmanager
+def in_cache() -> Iterator[None]:
+    """Django's cache has connections of its own: their outage, too, raises Unavailable."""
+    try:
+        yield
+    except RedisError as error:
+        raise Unavailable("Redis") from error

@@ -8,6 +8,8 @@ from django.conf import settings
 from django.core import signing
 from django.core.cache import cache
 
+from realtime.redis_connection import in_cache
+
 _SALT = "realtime.ticket"
 
 
@@ -22,5 +24,6 @@ def take(ticket: str) -> dict[str, Any] | None:
         claims: dict[str, Any] = signing.loads(ticket, salt=_SALT, max_age=timedelta(seconds=settings.TICKET_SECONDS))
     except signing.BadSignature:
         return None
-    first = cache.add(f"ticket:{claims.pop('nonce')}", 1, timeout=settings.TICKET_SECONDS + 1)
+    with in_cache():
+        first = cache.add(f"ticket:{claims.pop('nonce')}", 1, timeout=settings.TICKET_SECONDS + 1)
     return claims if first else None

@@ -16,7 +16,7 @@ from tests.conftest import GENEROUS, StartServer
 from tests.polls import Poll
 from tests.server import Databases, Server
 from tests.services import RedisServer
-from tests.sockets import CAST, SECONDS, Person, Place, enrolled, found
+from tests.sockets import CAST, SECONDS, Person, Place, Socket, enrolled, found
 
 SOON = 1.0
 """Seconds within which an end of sign-in has to be told everywhere."""
@@ -163,6 +163,23 @@ def test_a_paused_redis_delays_and_loses_nothing(workers: Workers, redis: RedisS
         place.ada.say(channel_id, "after")
         socket.wait(lambda frame: "after" in json.dumps(frame))
         assert socket.bodies == ["before", "meanwhile", "after"]
+
+
+@pytest.mark.parametrize("outage", ["kill", "pause"])
+def test_while_redis_is_away_whoever_connects_is_told_to_come_back(
+    workers: Workers, redis: RedisServer, outage: str
+) -> None:
+    ada = workers.place.ada
+    ticket = ada.call("realtime.ticket")["ticket"]
+    getattr(redis, outage)()
+    try:
+        polled = Poll(ada).get()
+        with Socket(workers.one, query={"ticket": ticket}) as socket:
+            assert socket.close_code() == 1013
+    finally:
+        redis.go_on()
+    assert (polled.status_code, polled.json()["code"]) == (503, "unavailable")
+    assert "Traceback" not in workers.one.log_text()
 
 
 def test_a_revoked_token_ends_its_sockets_and_polls_on_every_worker(workers: Workers) -> None:
