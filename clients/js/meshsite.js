@@ -501,7 +501,9 @@ export class MeshsiteClient {
         onEnd: (code) => this.#lost(link, code),
       });
     } catch (error) {
-      this.#lost(link, error instanceof MeshsiteError && error.status === 401 ? 4401 : 1006);
+      const refused = error instanceof MeshsiteError ? error : null;
+      if (refused?.status && link === this.#link) this.#lastError = { type: "error", code: refused.code, retry_after: refused.retry_after };
+      this.#lost(link, refused?.status === 401 ? 4401 : 1006);
     }
   }
 

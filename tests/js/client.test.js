@@ -342,6 +342,7 @@ test("a token that is not accepted stays away", async () => {
   client.connect();
   await new Promise(setImmediate);
   assert.deepEqual([client.state, network.connections.length], ["refused", 0]);
+  assert.equal(heard.state.at(-1).error.code, "not_authenticated");
 });
 
 test("a listener that was taken away hears nothing", () => {
