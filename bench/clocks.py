@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.load import Target
+from bench.load import SERVER_CORE, Target
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
+TICKS = os.sysconf("SC_CLK_TCK")
 SCHED_CLOCK = 2
 """CPUCLOCK_SCHED of Linux, include/linux/posix-timers.h: user and system time of all threads."""
 
@@ -28,6 +29,13 @@ def tree(pid: int) -> list[int]:
     return [pid, *(grandchild for child in children for grandchild in tree(int(child)))]
 
 
+def busy_seconds(core: int) -> float:
+    """How long a core has worked for anybody, neighbours of a virtual machine too. Source: proc(5), /proc/stat."""
+    line = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith(f"cpu{core} "))
+    user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, line.split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / TICKS
+
+
 @dataclass
 class Marks:
     """The server's clocks at each phase of the load client, by its name."""
@@ -36,14 +44,22 @@ class Marks:
     cpu: dict[str, float] = field(default_factory=dict)
     beside: dict[str, dict[str, float]] = field(default_factory=dict)
     resident: dict[str, int] = field(default_factory=dict)
+    busy: dict[str, float] = field(default_factory=dict)
+    at: dict[str, float] = field(default_factory=dict)
 
     def mark(self, phase: str) -> None:
+        self.at[phase], self.busy[phase] = time.monotonic(), busy_seconds(SERVER_CORE)
         self.cpu[phase] = sum(map(cpu_seconds, self.target.pids))
         self.beside[phase] = {name: sum(map(cpu_seconds, tree(pid))) for name, pid in self.target.beside}
         self.resident[phase] = resident_bytes(self.target.pids)
 
     def cpu_between(self, start: str, end: str) -> float:
         return self.cpu[end] - self.cpu[start]
+
+    def others_between(self, start: str, end: str) -> float:
+        """The share of the server's core that somebody else used meanwhile, from 0 to 1."""
+        busy = self.busy[end] - self.busy[start] - self.cpu_between(start, end)
+        return max(0.0, busy / (self.at[end] - self.at[start]))
 
     def beside_between(self, start: str, end: str) -> dict[str, float]:
         return {name: self.beside[end][name] - self.beside[start][name] for name in self.beside[end]}

@@ -154,29 +154,52 @@ def _counts(row: Row, goal: Goal) -> bool:
 
 
 def _fan_out(rows: list[Row]) -> str:
-    table = [["", "", "published /s", "delivered /s", "µs per event", "all turns", "with the send", "p50 ms", "p99 ms"]]
+    table = [
+        [
+            "",
+            "",
+            "published /s",
+            "delivered /s",
+            "µs per event",
+            "all turns",
+            "with the send",
+            "p50 ms",
+            "p99 ms",
+            "others",
+        ]
+    ]
     for row in rows:
         if row["scenario"].startswith("fan-out"):
             turns = " ".join(_short(turn) for turn in row["us_per_event_of_all_turns"])
             names = ("published_per_second", "delivered_per_second", "us_per_event")
             last = ("us_per_event_with_the_send", "p50_ms", "p99_ms")
             figures = [*(_short(row[name]) for name in names), turns, *(_short(row[name]) for name in last)]
-            table.append([row["server"], row["scenario"].partition(", ")[2], *figures])
+            table.append([row["server"], row["scenario"].partition(", ")[2], *figures, _percent(row["others"])])
     return _table(table)
 
 
 def _sends(rows: list[Row]) -> str:
     table = [
-        ["database", "streams", "told each time", "sends /s", "CPU ms per send", "CPU ms beside", "p50 ms", "p99 ms"]
+        [
+            "database",
+            "streams",
+            "told each time",
+            "sends /s",
+            "all turns",
+            "CPU ms per send",
+            "CPU ms beside",
+            "p50 ms",
+            "p99 ms",
+        ]
     ]
     for row in rows:
         if row["scenario"] == "message.send":
             beside = ", ".join(f"{name} {_short(ms)}" for name, ms in row["ms_per_send_beside"].items())
-            figures = [_short(row["sends_per_second"]), _short(row["ms_per_send"]), beside]
+            turns = " ".join(_short(turn) for turn in row["sends_per_second_of_all_turns"])
+            figures = [_short(row["sends_per_second"]), turns, _short(row["ms_per_send"]), beside]
+            last = (_short(row["p50_ms"]), _short(row["p99_ms"]), _percent(row["others"]))
             told = f"{row['recipients']} of {row['senders']}"
-            table.append(
-                [row["database"], row["streams"], told, *figures, _short(row["p50_ms"]), _short(row["p99_ms"])]
-            )
+            table.append([row["database"], row["streams"], told, *figures, *last])
     return _table(table)
 
 
@@ -191,3 +214,7 @@ def _short(value: float) -> str:
     if abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"

@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -39,6 +40,9 @@ def main() -> None:
     asked = options.parse_args()
     if asked.publish and (asked.quick or asked.only):
         options.error("only a full run is published")
+    # As an exception, so that it ends the servers that it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
     allow_many_files()
     compiled()
     servers.install_node_ws()
