@@ -282,6 +282,8 @@ def test_an_event_between_following_and_reading_arrives_exactly_once(
             await asyncio.sleep(0)
             resumed.set()
             tab.begin(await following)
+            # Without a later event, at which a session would notice that it lost one.
+            await until(lambda: len(tab.seqs) == 2)
             hub.ring(memory.append([(entry(3), [STREAM])]))
             await until(lambda: len(tab.seqs) == 3)
 

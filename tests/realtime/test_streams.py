@@ -1,8 +1,10 @@
 """The contract of streams, the same for every backend; see realtime/streams.py."""
 
 import itertools
+import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -36,6 +38,15 @@ def gap(streams: Streams, name: str, after: Position) -> Gap:
     with pytest.raises(Gap) as raised:
         streams.read(name, after)
     return raised.value
+
+
+@pytest.fixture
+def hasty_threads() -> Iterator[None]:
+    """Threads that interrupt each other all the time: what needs a lock and has none goes wrong soon."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
 
 
 def test_a_new_stream_stands_at_zero(make_streams: MakeStreams) -> None:
@@ -200,7 +211,7 @@ def test_a_repeat_reaches_nobody_who_opened_in_between(make_streams: MakeStreams
     assert streams.open("user:2").seq == 0
 
 
-def test_of_concurrent_tries_one_appends(make_streams: MakeStreams) -> None:
+def test_of_concurrent_tries_one_appends(make_streams: MakeStreams, hasty_threads: None) -> None:
     streams = make_streams(events=1000)
     start = streams.open("user:1")
     added = [entry() for _ in range(100)]
@@ -219,7 +230,7 @@ def test_of_concurrent_tries_one_appends(make_streams: MakeStreams) -> None:
     assert {event_id for _, event_id in found} == {one.event_id for one in added}
 
 
-def test_threads_that_append_at_once_make_no_hole_and_one_order(make_streams: MakeStreams) -> None:
+def test_threads_that_append_at_once_make_no_hole_and_one_order(make_streams: MakeStreams, hasty_threads: None) -> None:
     """Everybody's stream gets all, the others some; what two streams share stands in the same order in both."""
     streams = make_streams(events=THREADS * APPENDS)
     names = ["user:all", "user:even", "user:odd", "user:third"]
