@@ -1,7 +1,7 @@
 """Who is it? The same answer on HTTP, on the socket and on the long-poll: a session cookie, a token or a ticket."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from http.cookies import CookieError, SimpleCookie
 from importlib import import_module
@@ -16,6 +16,8 @@ from groups.models import ApiToken, User
 from realtime import clock, tickets
 from realtime.commands import ALL_SCOPES, Caller
 from realtime.errors import Close, Refused
+from realtime.hub import Ended
+from realtime.session import Session
 
 USED_AGAIN_AFTER = timedelta(minutes=1)
 """`last_used_at` is not written at every call of a busy program."""
@@ -24,7 +26,7 @@ _sessions = import_module(settings.SESSION_ENGINE)
 
 
 def caller_of_session(user: User, session_key: str) -> Caller:
-    return Caller(user, ALL_SCOPES, credential_of_session(session_key))
+    return Caller(user, ALL_SCOPES, credential_of_session(session_key), session_key)
 
 
 def credential_of_session(session_key: str) -> str:
@@ -64,6 +66,26 @@ def authenticate(scope: Mapping[str, Any]) -> Caller:
     if caller is None:
         raise Refused(Close.NOT_SIGNED_IN, "not_signed_in")
     return caller
+
+
+def ended_among(sessions: Sequence[Session]) -> list[Ended]:
+    """What let these sessions in and holds no longer: accounts, tokens, sign-ins.
+
+    Most ends are told when they happen. This finds the others: a token whose time came, a sign-in that was swept away,
+    and what the channel layer lost.
+    """
+    users = {session.user_id for session in sessions}
+    tokens = {session.credential for session in sessions if session.credential.startswith("token:")}
+    keys = {session.session_key: session.credential for session in sessions if session.session_key}
+    good_users = {user.pk for user in User.objects.filter(pk__in=users) if user.may_sign_in}
+    good_tokens = {token.credential for token in ApiToken.objects.usable().filter(pk__in=[t[6:] for t in tokens])}
+    stored = _sessions.SessionStore.get_model_class().objects
+    good_keys = set(stored.filter(pk__in=keys, expire_date__gt=clock.now()).values_list("pk", flat=True))
+    ended_credentials = [*(tokens - good_tokens), *(keys[key] for key in keys.keys() - good_keys)]
+    return [
+        *(Ended("user", str(user_id), Close.FORBIDDEN, "deactivated") for user_id in users - good_users),
+        *(Ended("credential", credential, Close.NOT_SIGNED_IN, "signed_out") for credential in ended_credentials),
+    ]
 
 
 def _caller_of_ticket(ticket: str) -> Caller | None:

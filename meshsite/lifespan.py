@@ -7,13 +7,17 @@ from typing import Any
 
 from django.conf import settings
 
-from realtime import doorbell, threads
+from meshsite.credentials import ended_among
+from realtime import clock, doorbell, threads
 from realtime.backends import streams
 from realtime.errors import Unavailable
 from realtime.hub import hub
 from realtime.relay import send_left_behind
 
 log = logging.getLogger(__name__)
+
+
+SIGN_INS_AT_ONCE = 500
 
 
 class Lifespan:
@@ -53,15 +57,26 @@ lifespan = Lifespan()
 
 
 async def _sweep() -> None:
+    check_sign_ins_at = clock.monotonic() + settings.SIGN_IN_SECONDS
     while True:
         try:
             await threads.run(send_left_behind)
             followed = hub.streams()
             tops = await threads.run(streams().keep, followed, listener=hub.worker)
             hub.check(dict(zip(followed, tops, strict=True)))
+            if clock.monotonic() >= check_sign_ins_at:
+                check_sign_ins_at = clock.monotonic() + settings.SIGN_IN_SECONDS
+                await _check_sign_ins()
         except Unavailable as error:
             log.debug("sweep: %s is away, trying again in %s s", error.store, settings.SWEEP_SECONDS)
         except Exception:
             # An outage of the database ends; the sweep must not end with it.
             log.exception("the sweep failed, the next one follows in %s s", settings.SWEEP_SECONDS)
         await asyncio.sleep(settings.SWEEP_SECONDS)
+
+
+async def _check_sign_ins() -> None:
+    sessions = hub.sessions()
+    for start in range(0, len(sessions), SIGN_INS_AT_ONCE):
+        for ended in await threads.run(ended_among, sessions[start : start + SIGN_INS_AT_ONCE]):
+            hub.end(ended)

@@ -232,6 +232,8 @@ SESSIONS_PER_USER = count("SESSIONS_PER_USER", 20)
 MESSAGE_CHARACTERS = count("MESSAGE_CHARACTERS", 4000)
 JSON_BYTES = count("JSON_BYTES", 1_048_576)
 TICKET_SECONDS = number("TICKET_SECONDS", 30)
+# How often the sign-ins of open sessions are asked for again. Most ends are told when they happen.
+SIGN_IN_SECONDS = number("SIGN_IN_SECONDS", 30)
 DATA_UPLOAD_MAX_MEMORY_SIZE = JSON_BYTES
 DEMO = env.bool("DEMO", False)
 

@@ -1,7 +1,7 @@
 """The methods that clients call: one table, one function each, whether the call comes over HTTP or a socket."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal, NamedTuple
 
@@ -23,6 +23,8 @@ class Caller:
     user: AbstractBaseUser
     scopes: frozenset[str] = ALL_SCOPES
     credential: str = ""
+    session_key: str = field(default="", repr=False)
+    """Of a sign-in with a cookie, to ask later whether it still holds."""
 
 
 class Params(serializers.Serializer[Any]):

@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qs
 
+from realtime import clock, threads
 from realtime.commands import Caller
 from realtime.errors import Close, Refused
+from realtime.hub import hub
 from realtime.relay import user_stream
 from realtime.session import Session, Transport
 
@@ -50,10 +52,40 @@ def open_session(caller: Caller, *, named: str | None, asked_id: str | None, tra
     if "read" not in caller.scopes:
         raise Refused(Close.FORBIDDEN, "scope_missing")
     own = asked_id is not None and SESSION_ID.fullmatch(asked_id)
-    return Session(
+    session = Session(
         id=asked_id if own and asked_id else f"s_{secrets.token_urlsafe(12)}",
         user_id=caller.user.pk,
         stream=user_stream(caller.user.pk),
         credential=caller.credential,
         transport=transport,
     )
+    session.session_key = caller.session_key
+    return session
+
+
+class Remembering:
+    """Authenticates the same credentials once and not at every poll. What ended in between is asked of the hub."""
+
+    MANY = 50_000
+
+    def __init__(self, authenticate: Authenticate) -> None:
+        self._authenticate = authenticate
+        self._known: dict[tuple[bytes, ...], tuple[float, Caller]] = {}
+
+    async def __call__(self, scope: Scope) -> Caller:
+        if b"ticket=" in scope["query_string"]:  # works once, so it must not be remembered
+            return await threads.run(self._authenticate, scope)
+        now = clock.monotonic()
+        key = tuple(value for name, value in scope["headers"] if name in _WHO)
+        until, caller = self._known.get(key, (0.0, None))
+        if caller is None or until < now or hub.has_ended(caller.user.pk, caller.credential):
+            caller = await threads.run(self._authenticate, scope)
+            if len(self._known) >= self.MANY:
+                self._known.clear()
+            self._known[key] = (now + REMEMBERED_SECONDS, caller)
+        return caller
+
+
+_WHO: Final = {b"authorization", b"cookie", b"origin", b"host"}
+REMEMBERED_SECONDS: Final = 5.0
+"""Shorter than the hub remembers what ended, so that nothing that ended is taken for good."""

@@ -28,8 +28,8 @@ class Ended(NamedTuple):
     close: Close
     code: str
 
-    def concerns(self, session: Session) -> bool:
-        return self.value == (str(session.user_id) if self.kind == "user" else session.credential)
+    def concerns(self, user_id: int, credential: str) -> bool:
+        return self.value == (str(user_id) if self.kind == "user" else credential)
 
 
 class Hub:
@@ -68,9 +68,8 @@ class Hub:
 
     def add(self, session: Session, *, limit: int) -> None:
         """Let a session hear of its stream. One with the same id is replaced; past the limit the new one is refused."""
-        for until, ended in self._ended:
-            if until > clock.monotonic() and ended.concerns(session):
-                raise Refused(ended.close, ended.code)
+        if (ended := self.has_ended(session.user_id, session.credential)) is not None:
+            raise Refused(ended.close, ended.code)
         followers = self._sessions.setdefault(session.stream, {})
         replaced = followers.get(session.id)
         if replaced is None and len(followers) >= limit:
@@ -92,6 +91,13 @@ class Hub:
         for stream, top in tops.items():
             for session in self.sessions(stream):
                 session.check(top)
+
+    def has_ended(self, user_id: int, credential: str) -> Ended | None:
+        """What ended a moment ago and let these in, if it did."""
+        now = clock.monotonic()
+        return next(
+            (ended for until, ended in self._ended if until > now and ended.concerns(user_id, credential)), None
+        )
 
     def end(self, ended: Ended) -> None:
         """Send away the sessions of this process that something concerned which ended, from any thread."""
@@ -124,8 +130,9 @@ class Hub:
             self._ended.popleft()
         if ended.close is not Close.RESTART:
             self._ended.append((now + REMEMBER_ENDED_SECONDS, ended))
-        for session in filter(ended.concerns, self.sessions()):
-            session.close(ended.close, ended.code)
+        for session in self.sessions():
+            if ended.concerns(session.user_id, session.credential):
+                session.close(ended.close, ended.code)
 
 
 hub = Hub()

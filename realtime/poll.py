@@ -15,7 +15,8 @@ from django.conf import settings
 from django.core.cache import cache
 
 from realtime import threads
-from realtime.doors import Authenticate, Scope, open_session, query_of
+from realtime.backends import streams
+from realtime.doors import Authenticate, Remembering, Scope, open_session, query_of
 from realtime.errors import Close, Refused, Unavailable
 from realtime.hub import hub
 from realtime.reading import Cursor, follow, hello_of
@@ -43,13 +44,13 @@ class PollDoor:
     """`GET /poll/user/me?session=&epoch=&since=&wait=`."""
 
     def __init__(self, *, authenticate: Authenticate) -> None:
-        self._authenticate = authenticate
+        self._caller_of = Remembering(authenticate)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             if scope["method"] != "GET":
                 raise Refused(Close.BAD_PROTOCOL, "method_not_allowed")
-            caller = await threads.run(self._authenticate, scope)
+            caller = await self._caller_of(scope)
             query = query_of(scope)
             wait = _seconds(query.get("wait"))
             waiting = _Waiting()
@@ -88,7 +89,7 @@ class _Waiting:
 
 async def _poll(session: Session, waiting: _Waiting, cursor: Cursor, wait: float, receive: Receive) -> bytes | None:
     """The body of the answer; None when nobody waits for it any more."""
-    leased = await threads.run(_renew_lease, session)
+    leased = await threads.run(_renew_lease, session) if streams().shared else _renew_lease(session)
     watch = asyncio.create_task(waiting.watch(receive), name=f"poll {session.stream} {session.id}")
     try:
         started = await follow(session, cursor)

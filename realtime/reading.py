@@ -1,7 +1,7 @@
 """Reading a stream for a session: what it missed, with the rights and the texts of this moment."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -51,8 +51,33 @@ class CatchUp:
     replay: list[tuple[int, Entry]] = field(default_factory=list)
 
 
-def catch_up(stream: str, user_id: int, cursor: Cursor, listener: str) -> CatchUp:
+async def follow(session: Session, cursor: Cursor) -> CatchUp:
+    """Let a session hear of its stream and read what it missed. Raises Refused when it may not start.
+
+    The door then calls `session.begin`; until then what comes live is held back.
+    """
+    # Added before the read: an entry published in between is held back, otherwise it would reach nobody.
+    hub.add(session, limit=settings.SESSIONS_PER_USER)
+    session.on_hole = _heal
+    try:
+        return await _catch_up(session, cursor)
+    except Unavailable as error:
+        raise Refused(Close.OVERLOADED, "unavailable") from error
+
+
+async def _catch_up(session: Session, cursor: Cursor) -> CatchUp:
     """Everything after the cursor, or why it cannot be whole: never a part."""
+    if streams().shared:
+        found = await threads.run(_read, session.stream, cursor, hub.worker)
+    else:
+        found = _read(session.stream, cursor, hub.worker)  # memory answers at once; a thread would cost more
+    if not found.replay:
+        return found
+    revise = _REVISERS[session.stream.partition(":")[0]]
+    return replace(found, replay=await threads.run(revise, session.user_id, found.replay))
+
+
+def _read(stream: str, cursor: Cursor, listener: str) -> CatchUp:
     [top] = streams().keep([stream], listener=listener)
     if cursor.seq is None:
         return CatchUp("fresh", top)
@@ -63,23 +88,8 @@ def catch_up(stream: str, user_id: int, cursor: Cursor, listener: str) -> CatchU
         entries = streams().read(stream, Position(cursor.epoch or "", seq))
     except Gap as gap:
         return CatchUp("resume_failed", gap.top, gap.reason, gap.missed)
-    replay = _revised(stream, user_id, entries)
-    at = replay[-1][0] if replay else seq
-    return CatchUp("resumed", Position(top.epoch, at), replay=replay)
-
-
-async def follow(session: Session, cursor: Cursor) -> CatchUp:
-    """Let a session hear of its stream and read what it missed. Raises Refused when it may not start.
-
-    The door then calls `session.begin`; until then what comes live is held back.
-    """
-    # Added before the read: an entry published in between is held back, otherwise it would reach nobody.
-    hub.add(session, limit=settings.SESSIONS_PER_USER)
-    session.on_hole = _heal
-    try:
-        return await threads.run(catch_up, session.stream, session.user_id, cursor, hub.worker)
-    except Unavailable as error:
-        raise Refused(Close.OVERLOADED, "unavailable") from error
+    at = entries[-1][0] if entries else seq
+    return CatchUp("resumed", Position(top.epoch, at), replay=entries)
 
 
 def hello_of(session: Session, started: CatchUp) -> dict[str, Any]:
@@ -110,7 +120,7 @@ def _heal(session: Session) -> None:
 async def _read_hole(session: Session) -> None:
     cursor = Cursor(session.epoch, str(session.seq))
     try:
-        found = await threads.run(catch_up, session.stream, session.user_id, cursor, hub.worker)
+        found = await _catch_up(session, cursor)
     except Exception:
         session.close(Close.OVERLOADED, "unavailable")
         raise
@@ -119,12 +129,6 @@ async def _read_hole(session: Session) -> None:
     else:
         # Its own cursor is no longer whole: it comes back and is told what it missed.
         session.close(Close.RESTART, "hole")
-
-
-def _revised(stream: str, user_id: int, entries: Sequence[tuple[int, Entry]]) -> list[tuple[int, Entry]]:
-    if not entries:
-        return []
-    return _REVISERS[stream.partition(":")[0]](user_id, entries)
 
 
 def _parsed(seq: str) -> int | None:

@@ -38,6 +38,7 @@ class Session:
         self.user_id = user_id
         self.stream = stream
         self.credential = credential
+        self.session_key = ""
         self.epoch = ""
         self.closed: Close | None = None
         self.closed_code = ""

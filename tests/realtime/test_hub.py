@@ -388,4 +388,6 @@ def _pause(memory: Streams, monkeypatch: pytest.MonkeyPatch, step: str) -> tuple
         return quick(*args, **kwargs) if when == "before" else found
 
     monkeypatch.setattr(memory, name, slow)
+    # What others share is asked in a thread, which may be slow; the loop goes on.
+    monkeypatch.setattr(memory, "shared", True)
     return paused, resumed
