@@ -1,7 +1,7 @@
 """From the outbox to the streams: right after commit, and again by the sweep for what a crash or an outage left."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 
 from realtime import clock
@@ -16,10 +16,18 @@ log = logging.getLogger(__name__)
 
 Resolve = Callable[..., Iterable[int]]
 RESOLVERS: dict[str, Resolve] = {}
+Refresh = Callable[[Sequence[Entry]], list[Entry]]
+_REFRESHERS: list[Refresh] = []
 
 LEFT_BEHIND_SECONDS = 1.0
 """A younger row is most likely on its way by the process that wrote it."""
 ROWS_AT_ONCE = 500
+
+
+def refreshes(refresh: Refresh) -> Refresh:
+    """Register what brings the texts of events up to date that an outage or a crash held up."""
+    _REFRESHERS.append(refresh)
+    return refresh
 
 
 def user_stream(user_id: int) -> str:
@@ -69,7 +77,7 @@ def _send(order: str, up_to: int) -> None:
         rows = list(pending[:ROWS_AT_ONCE])
         if not rows:
             return
-        placed = streams().append([(_entry(row), _streams_of(row)) for row in rows])
+        placed = streams().append(list(zip(_entries(rows), map(_streams_of, rows), strict=True)))
         # Deleted before the ring, which may fail: what is in the streams is safe.
         OutboxEvent.objects.filter(pk__in=[row.pk for row in rows]).delete()
         ring(placed)
@@ -77,8 +85,13 @@ def _send(order: str, up_to: int) -> None:
             return
 
 
-def _entry(row: OutboxEvent) -> Entry:
-    return Entry(str(row.event_id), row.name, row.body.encode(), row.about)
+def _entries(rows: Sequence[OutboxEvent]) -> list[Entry]:
+    entries = [Entry(str(row.event_id), row.name, row.body.encode(), row.about) for row in rows]
+    if rows[0].created_at < clock.now() - timedelta(seconds=LEFT_BEHIND_SECONDS):
+        # Their texts may have been deleted or edited while they waited.
+        for refresh in _REFRESHERS:
+            entries = refresh(entries)
+    return entries
 
 
 def _streams_of(row: OutboxEvent) -> Iterable[str]:
