@@ -52,13 +52,19 @@ def main() -> None:
         rows.append(row)
         sys.stdout.write(publish.line_of(row) + "\n")
         sys.stdout.flush()
+        # After each row, so that what was measured before a failure is kept.
+        keep({"about": about, "rows": rows})
     about |= {"load_average_after": os.getloadavg()[0], "loop_ms_after": loop_ms(), "minutes": minutes_since(started)}
     results = {"about": about, "rows": rows}
-    (BUILD / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    keep(results)
     if not (asked.quick or asked.only):
         sys.stdout.write("\n" + publish.tables(results))
     if asked.publish:
         publish.publish(results)
+
+
+def keep(results: dict[str, Any]) -> None:
+    (BUILD / "results.json").write_text(json.dumps(results, indent=1) + "\n")
 
 
 def run(sizes: Sizes, wanted: tuple[str, ...] | list[str] = SCENARIOS) -> Iterator[Row]:

@@ -13,6 +13,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Final, Literal
 
+import psycopg
+
 from bench.clocks import tree
 from bench.load import BENCH, BUILD, SERVER_CORE, Target, pinned
 from tests.server import ROOT, Databases, Server, environment
@@ -126,7 +128,9 @@ def postgres() -> Iterator[tuple[str, int]]:
         subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, cwd=place, user=owner)
         port = free_port()
         command = [str(programs / "postgres"), "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", place]
-        with _process(command, port, Path(place, "log"), dict(os.environ), core=None, user=owner) as pid:
+        with _process(
+            command, port, Path(place, "log"), dict(os.environ), core=None, user=owner, ready=_answers_sql
+        ) as pid:
             yield f"postgres://meshsite@127.0.0.1:{port}/postgres", pid
 
 
@@ -164,8 +168,10 @@ def _process(
     *,
     core: int | None = SERVER_CORE,
     user: str | None = None,
+    ready: Callable[[int], bool] | None = None,
 ) -> Iterator[int]:
     """A program that listens on the port, as long as the block lasts; its pid."""
+    ready = ready or _listens
     with ExitStack() as stack:
         output = stack.enter_context(log.open("wb"))
         # A store behind a server shares the core of the load, so that the server has its own.
@@ -183,7 +189,7 @@ def _process(
         )
     try:
         deadline = time.monotonic() + START_SECONDS
-        while not _listens(port):
+        while not ready(port):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{command[0]} did not start:\n{log.read_text(errors='replace')}")
             time.sleep(0.05)
@@ -201,6 +207,14 @@ def _listens(port: int) -> bool:
     try:
         socket.create_connection(("127.0.0.1", port), 1).close()
     except OSError:
+        return False
+    return True
+
+
+def _answers_sql(port: int) -> bool:
+    try:
+        psycopg.connect(f"postgres://meshsite@127.0.0.1:{port}/postgres", connect_timeout=2).close()
+    except psycopg.OperationalError:
         return False
     return True
 
