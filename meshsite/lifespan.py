@@ -2,7 +2,10 @@
 
 import asyncio
 import logging
+import signal
+import threading
 from collections.abc import Awaitable, Callable
+from types import FrameType
 from typing import Any
 
 from django.conf import settings
@@ -46,6 +49,7 @@ class Lifespan:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 self.ensure_started()
+                _on_end(hub.stop)
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 self.stop()
@@ -54,6 +58,25 @@ class Lifespan:
 
 
 lifespan = Lifespan()
+
+
+def _on_end(stop: Callable[[], None]) -> None:
+    """Send sessions away as soon as the server is asked to end. Its own shutdown comes too late: it waits for all
+    answers first, those of parked polls too, and cuts off what does not come.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        before = signal.getsignal(number)
+
+        def handle(number: int, frame: FrameType | None, before: Any = before) -> None:
+            loop.call_soon_threadsafe(stop)
+            if callable(before):
+                before(number, frame)
+
+        if callable(before):  # the server's own, which ends it
+            signal.signal(number, handle)
 
 
 async def _sweep() -> None:

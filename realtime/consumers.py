@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from enum import Enum, auto
 from typing import Any, Final, TypeGuard
 
@@ -128,7 +129,9 @@ class _Socket:
         await self.say_closed(int(refused.close))
 
     async def say_closed(self, code: int) -> None:
-        await self._send({"type": "websocket.close", "code": code})
+        # A client that is gone already needs no word; uvicorn raises a ClientDisconnected, which is an OSError.
+        with suppress(OSError):
+            await self._send({"type": "websocket.close", "code": code})
 
     def _flush(self, direct: DirectWriter) -> None:
         self._scheduled = False

@@ -199,3 +199,24 @@ def test_polls_past_the_limit_of_sessions_are_refused(start_server: StartServer)
     with enrolled(server, "ada") as [ada], ada.socket():
         answer = Poll(ada).get()
     assert (answer.status_code, answer.json()["code"]) == (409, "too_many_sessions")
+
+
+def test_a_server_that_stops_sends_parked_polls_away_to_come_back(start_server: StartServer) -> None:
+    server = start_server()
+    with enrolled(server, "ada") as [ada]:
+        ada.call("workspace.create", name="Engines")  # where she sees her own presence
+        poll = Poll(ada)
+        poll.poll()
+        answers: list[httpx.Response] = []
+
+        def wait() -> None:
+            answers.append(poll.get(wait=40, session=poll.session, epoch=poll.epoch, since=poll.seq))
+
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        _await_parked(ada)
+        server.stop()
+        waiting.join(10)
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(503, "restart")]
+    assert answers[0].headers["retry-after"] == "1"
+    assert "Traceback" not in server.log_text()
