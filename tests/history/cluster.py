@@ -1,0 +1,111 @@
+"""The system under test: workers that share a PostgreSQL and a Redis, and what may be done to them."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from tests.conftest import GENEROUS
+from tests.server import Server
+from tests.services import RedisServer
+
+NAMES = ("grace", "ada", "bob", "mia", "gus", "ivy", "joan", "kurt", "lena", "max")
+SETTINGS: dict[str, Any] = GENEROUS | {
+    "SWEEP_SECONDS": 0.5,
+    "PING_SECONDS": 2,
+    "PONG_SECONDS": 2,
+    "LEASE_SECONDS": 5,
+    "LOG_LEVEL": "WARNING",
+}
+
+_FOUND = """
+import json
+from groups.actions.channels import create_channel, join_channel, open_direct_channel
+from groups.actions.tokens import create_token
+from groups.actions.workspaces import create_workspace, join_open_workspace
+from groups.models import ChannelMember, ReadCursor, Workspace
+from realtime import clock
+people = [User.objects.create(username=name, display_name=name.capitalize()) for name in {names!r}]
+grace, *others = people
+workspace = create_workspace(creator=grace, name="Engines")
+Workspace.objects.filter(pk=workspace.pk).update(open=True)
+for person in others:
+    join_open_workspace(user=person, workspace_id=workspace.pk)
+channels = [
+    create_channel(creator=grace, workspace_id=workspace.pk, kind=kind, name=name)
+    for kind, name in [("public", "general"), ("public", "lounge"), ("private", "secret")]
+]
+for channel in channels[:2]:
+    for person in others:
+        join_channel(user=person, channel_id=channel.pk)
+secret = channels[2]
+rev, now = secret.next_members_rev(), clock.now()
+secret.save()
+for person in others[:6]:
+    ChannelMember.objects.create(channel=secret, user=person, joined_rev=rev, joined_at=now)
+    ReadCursor.objects.create(channel=secret, user=person)
+channels.append(
+    open_direct_channel(creator=grace, workspace_id=workspace.pk, other_ids=[person.pk for person in others[-2:]])
+)
+tokens = [create_token(owner=person, name="history", scopes=("read", "write"), days=1)[1] for person in people]
+print(json.dumps([
+    [person.pk, person.username, token, list(person.channel_memberships.values_list("channel_id", flat=True))]
+    for person, token in zip(people, tokens)
+]))
+print(json.dumps({{channel.pk: channel.kind for channel in channels}}))
+"""
+
+
+@dataclass(frozen=True)
+class Account:
+    id: int
+    name: str
+    token: str
+    joined: frozenset[int]
+
+
+@dataclass
+class Cluster:
+    servers: Sequence[Server]
+    redis: RedisServer
+
+    @property
+    def ports(self) -> list[int]:
+        return [server.port for server in self.servers]
+
+    def start(self) -> None:
+        """All at once: a start is mostly imports."""
+        with ThreadPoolExecutor() as pool:
+            for started in [pool.submit(server.start) for server in self.servers]:
+                started.result()
+
+    def found(self, names: Sequence[str]) -> tuple[list[Account], dict[int, str]]:
+        """People, and the kinds of their channels by id: two public ones of all, a private and a direct one of some."""
+        printed = self.servers[0].manage("shell", "--verbosity=0", f"--command={_FOUND.format(names=list(names))}")
+        people, channels = map(json.loads, printed.strip().splitlines()[-2:])
+        accounts = [Account(pk, name, token, frozenset(joined)) for pk, name, token, joined in people]
+        return accounts, {int(pk): kind for pk, kind in channels.items()}
+
+    async def kill(self, worker: int) -> None:
+        await asyncio.to_thread(self.servers[worker].kill)
+
+    async def heal(self) -> None:
+        """Whatever is dead starts again."""
+        for server in self.servers:
+            if not server.running:
+                await asyncio.to_thread(server.start)
+
+    async def restart_redis(self, *, away_seconds: float) -> None:
+        """Kill it, and bring it back with nothing in it."""
+        await asyncio.to_thread(self.redis.kill)
+        await asyncio.sleep(away_seconds)
+        await asyncio.to_thread(self.redis.start)
+
+    async def pause_redis(self, *, seconds: float) -> None:
+        self.redis.pause()
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self.redis.go_on()

@@ -1,0 +1,129 @@
+"""What goes wrong meanwhile: from a deck that is shuffled by the seed and played through again and again."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tests.history.cluster import Cluster
+from tests.history.journal import Journal
+from tests.history.people import PUBLIC, Person
+from tests.history.session import Session
+
+EVERYTHING = (
+    "kill_worker",
+    "kill_worker",
+    "restart_redis",
+    "pause_redis",
+    "cut",
+    "cut",
+    "mute",
+    "unplug",
+    "switch",
+    "switch",
+    "leave_unheard",
+    "leave_unheard",
+    "regret_unheard",
+)
+QUIET_SECONDS = (0.2, 1.2)
+"""Between one evil and the next."""
+
+
+@dataclass
+class Nemesis:
+    cluster: Cluster
+    people: Sequence[Person]
+    sessions: Sequence[Session]
+    journal: Journal
+    rng: random.Random
+    _reviving: asyncio.Task[None] | None = None
+
+    async def rage(self, deck: Sequence[str], until: asyncio.Event) -> None:
+        """Worker and Redis come back by themselves, all else is healed by whoever called."""
+        async with asyncio.TaskGroup() as group:
+            while not until.is_set():
+                for evil in self.rng.sample(deck, len(deck)):
+                    await asyncio.sleep(self.rng.uniform(*QUIET_SECONDS))
+                    if until.is_set():
+                        break
+                    if evil == "kill_worker":
+                        await self._kill_worker(group)
+                    else:
+                        self.journal.count(f"nemesis: {evil.replace('_', ' ')}")
+                        await getattr(self, f"_{evil}")()
+
+    async def _kill_worker(self, group: asyncio.TaskGroup) -> None:
+        if self._reviving is None or self._reviving.done():  # One at a time: a start takes seconds.
+            await self.cluster.kill(self.rng.randrange(len(self.cluster.servers)))
+            self.journal.count("nemesis: kill worker")
+            self._reviving = group.create_task(self.cluster.heal(), name="revive a worker")
+
+    async def _restart_redis(self) -> None:
+        await self.cluster.restart_redis(away_seconds=self.rng.uniform(0, 1.5))
+
+    async def _pause_redis(self) -> None:
+        await self.cluster.pause_redis(seconds=self.rng.uniform(0.3, 3))
+
+    async def _cut(self) -> None:
+        for session in self._some():
+            session.cable.cut()
+
+    async def _mute(self) -> None:
+        for session in self._some():
+            session.cable.mute()
+
+    async def _unplug(self) -> None:
+        some = self._some()
+        for session in some:
+            session.cable.unplug()
+        await asyncio.sleep(self.rng.uniform(0.5, 2))
+        for session in some:
+            session.cable.plug()
+
+    async def _switch(self) -> None:
+        for session in self._some():
+            session.switch()
+
+    async def _leave_unheard(self) -> None:
+        """Somebody leaves a channel while none of their sessions hears of it, after things were said there."""
+        person = self.rng.choice(self.people)
+        leavable = [pk for pk in sorted(person.joined) if person.channels[pk] != "direct"]
+        # Rarely a private one: there is no way back.
+        channels = [pk for pk in leavable if person.channels[pk] == PUBLIC or self.rng.random() < 0.2]
+        if not channels:
+            return
+        channel_id = self.rng.choice(channels)
+        await self._unheard(person, channel_id, person.leave)
+
+    async def _regret_unheard(self) -> None:
+        """Things are said and taken back while some do not hear of it."""
+        deaf, sayer = self.rng.sample(self.people, 2)
+        if common := sorted(deaf.joined & sayer.joined):
+            channel_id = self.rng.choice(common)
+
+            async def regret(_channel_id: int) -> None:
+                async with sayer.busy:
+                    if channel_id in sayer.joined and (message := await sayer.send(channel_id=channel_id)) is not None:
+                        await sayer.delete(message)
+
+            await self._unheard(deaf, channel_id, regret)
+
+    async def _unheard(self, deaf: Person, channel_id: int, deed: object) -> None:
+        for session in deaf.sessions:
+            session.cable.unplug()
+        try:
+            for other in self.people:
+                if other is not deaf:
+                    async with other.busy:
+                        if channel_id in other.joined:
+                            await other.send(channel_id=channel_id)
+                            break
+            async with deaf.busy:
+                if channel_id in deaf.joined and callable(deed):
+                    await deed(channel_id)
+        finally:
+            for session in deaf.sessions:
+                session.cable.plug()
+
+    def _some(self) -> list[Session]:
+        return [session for session in self.sessions if self.rng.random() < 0.4] or [self.rng.choice(self.sessions)]

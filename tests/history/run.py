@@ -1,0 +1,164 @@
+"""One run: people at work, a nemesis, then peace, and the question whether everything is as it should be."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from itertools import cycle, islice
+
+from tests.history import checker
+from tests.history.cable import Cable
+from tests.history.cluster import Account, Cluster
+from tests.history.journal import Journal, now
+from tests.history.nemesis import EVERYTHING, Nemesis
+from tests.history.people import Person
+from tests.history.session import Session, Transport
+from tests.history.state import Facts
+from tests.history.truth import Truth
+
+SETTLE_SECONDS = 20.0
+"""In peace everybody has everything within this: a sweep, a heartbeat and a reconnect take a part of it."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    seed: int
+    seconds: float
+    deck: Sequence[str] = EVERYTHING
+    pause_seconds: float = 0.4
+    """Of each of the people, on average, between two deeds."""
+
+
+def play(plan: Plan, cluster: Cluster, accounts: Sequence[Account], kinds: dict[int, str]) -> Journal:
+    """Everything that happened, with every violation that was found."""
+    return asyncio.run(_play(plan, cluster, accounts, kinds))
+
+
+async def _play(plan: Plan, cluster: Cluster, accounts: Sequence[Account], kinds: dict[int, str]) -> Journal:
+    journal = Journal()
+    async with gathering(cluster, accounts, kinds, journal, random.Random(plan.seed)) as people:
+        sessions = [session for person in people for session in person.sessions]
+        await _work(plan, people, Nemesis(cluster, people, sessions, journal, random.Random(plan.seed)))
+        for session in sessions:
+            session.cable.plug()
+        await cluster.heal()
+        await settle(cluster, people, journal)
+        for person in people:
+            fresh = await _log_in_afresh(person)
+            for session in person.sessions:
+                checker.check_state(session.name, session.state.facts, fresh, journal)
+    with Truth(cluster.servers[0].database_url) as truth:
+        checker.check(journal, people, truth)
+    return journal
+
+
+@asynccontextmanager
+async def gathering(
+    cluster: Cluster, accounts: Sequence[Account], kinds: dict[int, str], journal: Journal, rng: random.Random
+) -> AsyncIterator[list[Person]]:
+    """People with running sessions, each on a cable of its own."""
+    async with AsyncExitStack() as stack:
+        people = [await _person(stack, cluster, account, kinds, journal, rng.getrandbits(32)) for account in accounts]
+        running = [
+            asyncio.create_task(session.run(), name=session.name) for person in people for session in person.sessions
+        ]
+        stack.push_async_callback(_cancel, running)
+        yield people
+        for task in running:
+            if task.done():
+                task.result()
+
+
+async def _person(
+    stack: AsyncExitStack, cluster: Cluster, account: Account, kinds: dict[int, str], journal: Journal, seed: int
+) -> Person:
+    """Somebody with one or two sessions: over sockets, over polls, and some that change."""
+    rng = random.Random(seed)
+    way = await _cable(stack, cluster)
+    person = Person(account.name, account.id, account.token, kinds, set(account.joined), journal, rng, way)
+    transports: list[Transport] = ["socket", "poll", "socket"]
+    for number, transport in enumerate(islice(cycle(transports), account.id % 3, account.id % 3 + 1 + account.id % 2)):
+        session = Session(
+            f"{account.name}/{number}",
+            user_id=account.id,
+            token=account.token,
+            cable=await _cable(stack, cluster),
+            journal=journal,
+            rng=random.Random(rng.getrandbits(32)),
+            transport=transport,
+        )
+        person.sessions.append(session)
+    return person
+
+
+async def _cable(stack: AsyncExitStack, cluster: Cluster) -> Cable:
+    cable = Cable(cluster.ports)
+    await cable.lay()
+    stack.push_async_callback(cable.close)
+    return cable
+
+
+async def _work(plan: Plan, people: Sequence[Person], nemesis: Nemesis) -> None:
+    over = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        for person in people:
+            group.create_task(person.live(over, pause_seconds=plan.pause_seconds), name=person.name)
+        group.create_task(nemesis.rage(plan.deck, over), name="nemesis")
+        await asyncio.sleep(plan.seconds)
+        over.set()
+
+
+async def settle(cluster: Cluster, people: Sequence[Person], journal: Journal) -> None:
+    """Wait until every session stands where its stream does, and nothing waits in the outbox."""
+    started_at = now()
+    with Truth(cluster.servers[0].database_url) as truth:
+        while True:
+            waiting = truth.waiting_events()
+            behind = await _behind(people)
+            if not waiting and not behind:
+                break
+            if now() - started_at > SETTLE_SECONDS:
+                journal.violation("unsettled", f"after {SETTLE_SECONDS} s {waiting} events wait, behind are {behind}")
+                break
+            await asyncio.sleep(0.2)
+
+
+async def _behind(people: Sequence[Person]) -> list[str]:
+    behind = []
+    for person in people:
+        boot = (await person.sure("client.boot", {}))[0].body
+        top = boot["epoch"], boot["seq"]
+        behind += [
+            f"{session.name} at {session.epoch} {session.seq} of {top}"
+            for session in person.sessions
+            if (session.epoch, session.seq) != top or not session.settled
+        ]
+    return behind
+
+
+async def _log_in_afresh(person: Person) -> Facts:
+    """What a client shows that knew nothing before: client.boot, and message.list from the beginning."""
+    facts: Facts = {}
+    boot = (await person.sure("client.boot", {}))[0].body
+    for channel in boot["channels"]:
+        messages: dict[int, tuple[int, str]] = {}
+        since_id, has_more = 0, True
+        while has_more:
+            params = {"channel_id": channel["id"], "since_id": since_id, "limit": 200}
+            page = (await person.sure("message.list", params))[0].body
+            messages |= {message["id"]: (message["rev"], message["body"]) for message in page["messages"]}
+            since_id, has_more = page["next_since_id"], page["has_more"]
+        facts[channel["id"]] = {
+            "last_read_id": channel["last_read_id"],
+            "unread_count": channel["unread_count"],
+            "member_count": channel["member_count"],
+            "messages": messages,
+        }
+    return facts
+
+
+async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
