@@ -6,9 +6,9 @@ from tests.history.journal import Away, Connected, Got, Journal, Log, Message
 
 IN_FLIGHT_SECONDS = 2.5
 """How long after its end something may still come live. An event that waited for less than a second leaves the outbox
-as it was written; then a paused Redis may hold up for a second the worker that sends it, and the unreliable channel layer
-for 0.2 s more. The rest is for busy machines. What a connection replays was read after the connection was asked for, so
-there nothing is in flight.
+as it was written; then a paused Redis may hold up the worker that sends it for a second, and the unreliable channel
+layer for 0.2 s more. The rest is for busy machines. What a connection replays was read after the connection was asked
+for, so there nothing is in flight.
 """
 
 
