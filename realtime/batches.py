@@ -4,6 +4,8 @@ import asyncio
 from collections import deque
 from typing import Any, Final, NamedTuple
 
+from django.db import InterfaceError, OperationalError
+
 from realtime import commands, threads
 from realtime.commands import METHODS, Caller
 
@@ -51,8 +53,10 @@ class _Batch:
         try:
             answers = await threads.run(commands.call_together, self._name, calls)
         except Exception as error:
-            if len(some) == 1:
-                _answer(some[0], error)
+            if len(some) == 1 or isinstance(error, (OperationalError, InterfaceError)):
+                # Of a lost connection nobody knows what was kept: to write again could be to write twice.
+                for one in some:
+                    _answer(one, error)
                 return
             # Nothing of it was kept. One by one, so that a failure stays with the call that caused it.
             for one in some:
