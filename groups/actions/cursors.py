@@ -6,7 +6,7 @@ from django.utils.translation import gettext as _
 
 from groups.actions.channels import refusal_of
 from groups.events import ReadUpdated
-from groups.models import ChannelMember, Message, ReadCursor, User
+from groups.models import Channel, ChannelMember, Message, ReadCursor, User
 from realtime.publish import publish, users
 
 
@@ -32,5 +32,7 @@ def mark_read(*, reader: User, channel_id: int, last_read_id: int) -> Marked:
         unread = Message.objects.unread_by(reader).filter(channel=channel_id, pk__gt=cursor.last_read_id).count()
         marked = Marked(channel_id, cursor.last_read_id, unread, 0)
         if moved:
-            publish(ReadUpdated(*marked), to=users([reader.pk]), order=f"cursor:{cursor.pk}")
+            # In the channel's order, although only the cursor is locked: what the reader has read, and that they joined,
+            # was committed before, so it is told before. Cursors of others have no order to this one.
+            publish(ReadUpdated(*marked), to=users([reader.pk]), order=Channel(pk=channel_id).order)
     return marked

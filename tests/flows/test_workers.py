@@ -16,7 +16,7 @@ from tests.conftest import GENEROUS, StartServer
 from tests.polls import Poll
 from tests.server import Databases, Server
 from tests.services import RedisServer
-from tests.sockets import CAST, SECONDS, Person, Place, Socket, enrolled, found
+from tests.sockets import CAST, SECONDS, Person, Place, Socket, enrolled, found, make_channel
 
 SOON = 1.0
 """Seconds within which an end of sign-in has to be told everywhere."""
@@ -254,3 +254,23 @@ def test_a_text_that_was_deleted_while_its_event_waited_never_leaves(workers: Wo
         assert "typo" in json.dumps(socket.frames)
         assert "my password" not in json.dumps(socket.frames)
         assert "tpyo" not in json.dumps(socket.frames)
+
+
+def test_what_was_read_after_a_join_is_told_after_it(workers: Workers) -> None:
+    """A process joined and sent, and was gone before it told of it; what it sent is read at once at a worker."""
+    place = workers.place
+    lounge = make_channel(place.grace, place.workspace_id, "lounge")
+    code = (
+        "from realtime import relay; from groups.actions.channels import join_channel;"
+        "from groups.actions.sending import send_message;"
+        "relay.send = lambda *a: None;"
+        f"join_channel(user=User.objects.get(username='bob'), channel_id={lounge});"
+        f"sent = send_message(author=User.objects.get(username='grace'), channel_id={lounge}, body='welcome');"
+        "print(sent.message.pk)"
+    )
+    with place.bob.socket() as socket:
+        sent_id = int(workers.one.manage("shell", "--verbosity=0", f"--command={code}"))
+        place.bob.call("read.mark", channel_id=lounge, last_read_id=sent_id)
+        socket.wait(lambda frame: frame.get("event") == "message.created")
+        socket.event("read.updated")
+        assert socket.names == ["channel.added", "message.created", "read.updated"]
