@@ -32,7 +32,7 @@ def mark_read(*, reader: User, channel_id: int, last_read_id: int) -> Marked:
         unread = Message.objects.unread_by(reader).filter(channel=channel_id, pk__gt=cursor.last_read_id).count()
         marked = Marked(channel_id, cursor.last_read_id, unread, 0)
         if moved:
-            # In the channel's order, although only the cursor is locked: what the reader has read, and that they joined,
-            # was committed before, so it is told before. Cursors of others have no order to this one.
+            # In the channel's order, although only the cursor is locked: what the reader has read, and their joining,
+            # were committed before, so they are told before. Cursors of others have no order to this one.
             publish(ReadUpdated(*marked), to=users([reader.pk]), order=Channel(pk=channel_id).order)
     return marked
