@@ -6,7 +6,7 @@ from html import escape
 from typing import Final
 
 WIDTH: Final = 760
-LABELS: Final = 210
+LABELS: Final = 230
 VALUES: Final = 70
 BAR: Final = 16
 GAP: Final = 14

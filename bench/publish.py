@@ -190,6 +190,7 @@ def _sends(rows: list[Row]) -> str:
             "CPU ms beside",
             "p50 ms",
             "p99 ms",
+            "others",
         ]
     ]
     for row in rows:

@@ -121,7 +121,7 @@ def machine() -> dict[str, Any]:
         "processor": model,
         "cores": len(os.sched_getaffinity(0)),
         "memory_gb": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9),
-        "system": f"{platform.freedesktop_os_release()['PRETTY_NAME']}, Linux {platform.release()}",
+        "system": f"{platform.freedesktop_os_release()['PRETTY_NAME']}, Linux {platform.release().partition('-')[0]}",
         "versions": {
             "Python": platform.python_version(),
             **{package: version(package) for package in PACKAGES},
@@ -129,7 +129,7 @@ def machine() -> dict[str, Any]:
             "nchan": said_by("dpkg-query", "--show", "--showformat", "${Version}", "libnginx-mod-nchan"),
             "node": said_by("node", "--version"),
             "ws": servers.NODE_WS.partition("@")[2],
-            "PostgreSQL": said_by("sh", "-c", "/usr/lib/postgresql/*/bin/postgres --version").rpartition(" ")[2],
+            "PostgreSQL": said_by("sh", "-c", "/usr/lib/postgresql/*/bin/postgres --version").split()[2],
             "Redis": said_by("redis-server", "--version").partition("v=")[2].partition(" ")[0],
         },
         "load_average_before": os.getloadavg()[0],
