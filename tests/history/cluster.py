@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ SETTINGS: dict[str, Any] = GENEROUS | {
     "LEASE_SECONDS": 5,
     "LOG_LEVEL": "WARNING",
 }
+STARTS = 3
 
 _FOUND = """
 import json
@@ -95,13 +97,13 @@ class Cluster:
         """Whatever is dead starts again."""
         for server in self.servers:
             if not server.running:
-                await asyncio.to_thread(server.start)
+                await _start(server.start)
 
     async def restart_redis(self, *, away_seconds: float) -> None:
         """Kill it, and bring it back with nothing in it."""
         await asyncio.to_thread(self.redis.kill)
         await asyncio.sleep(away_seconds)
-        await asyncio.to_thread(self.redis.start)
+        await _start(self.redis.start)
 
     async def pause_redis(self, *, seconds: float) -> None:
         self.redis.pause()
@@ -109,3 +111,11 @@ class Cluster:
             await asyncio.sleep(seconds)
         finally:
             self.redis.go_on()
+
+
+async def _start(start: Callable[[], None]) -> None:
+    """Start something on the port that it had. While it was dead, a connection of somebody else may have taken that."""
+    for _ in range(STARTS - 1):
+        with suppress(RuntimeError):
+            return await asyncio.to_thread(start)
+    await asyncio.to_thread(start)

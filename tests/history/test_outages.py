@@ -1,6 +1,6 @@
 """AnyCable's published test on our own servers: clients lose the network for 2 s again and again, messages flow on.
 
-Source: anycable.io, "Reliable streams": 100 % delivered for AnyCable, 84.6 % for Socket.IO.
+Source: docs.anycable.io/capabilities, with many more clients: 100 % delivered for AnyCable, 84.6 % for Socket.IO.
 """
 
 import asyncio
