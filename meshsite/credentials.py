@@ -19,8 +19,8 @@ from realtime.errors import Close, Refused
 from realtime.hub import Ended
 from realtime.session import Session
 
-USED_AGAIN_AFTER = timedelta(minutes=1)
-"""`last_used_at` is not written at every call of a busy program."""
+USED_AGAIN_AFTER = timedelta(minutes=10)
+"""`last_used_at` is not written at every call of a busy program, nor at every one of a thousand reconnects."""
 
 _sessions = import_module(settings.SESSION_ENGINE)
 

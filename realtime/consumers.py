@@ -87,7 +87,7 @@ class _Socket:
         self._scheduled = False
         self._full = False
         self._writer: asyncio.Task[None] | None = None
-        self._ready = asyncio.Event()
+        self._ready: asyncio.Event | None = None
         self._close: Close | None = None
         self.deadline: asyncio.Timeout | None = None
 
@@ -96,7 +96,10 @@ class _Socket:
         if self._direct is not None:
             self._direct.on_drained = self._drained
         else:
-            self._writer = asyncio.create_task(self._write(session), name=f"write {session.stream} {session.id}")
+            self._ready = asyncio.Event()
+            self._writer = asyncio.create_task(
+                self._write(session, self._ready), name=f"write {session.stream} {session.id}"
+            )
 
     def stop(self) -> None:
         self._session = None
@@ -107,11 +110,14 @@ class _Socket:
 
     def wake(self) -> None:
         if self._direct is None:
-            self._ready.set()
+            if self._ready is not None:
+                self._ready.set()
         elif not (self._scheduled or self._full):
-            # Later in this turn of the loop: entries that came together share a write.
             self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._flush, self._direct)
+            if not _to_flush:
+                # Later in this turn of the loop: entries that came together share a write.
+                asyncio.get_running_loop().call_soon(_flush_all)
+            _to_flush.append(self)
 
     def close(self, close: Close) -> None:
         self._close = close
@@ -133,10 +139,10 @@ class _Socket:
         with suppress(OSError):
             await self._send({"type": "websocket.close", "code": code})
 
-    def _flush(self, direct: DirectWriter) -> None:
+    def flush(self) -> None:
         self._scheduled = False
         while self._session is not None and (frames := self._session.take(WRITE_BYTES)) is not None:
-            if not direct.write(frames):
+            if self._direct is not None and not self._direct.write(frames):
                 self._full = True
                 return
         if self._close is not None and self._session is not None:
@@ -147,15 +153,26 @@ class _Socket:
         self._full = False
         self.wake()
 
-    async def _write(self, session: Session) -> None:
+    async def _write(self, session: Session, ready: asyncio.Event) -> None:
         while True:
-            await self._ready.wait()
-            self._ready.clear()
+            await ready.wait()
+            ready.clear()
             while (frames := session.take(WRITE_BYTES)) is not None:
                 await self._send({"type": "websocket.send", "text": frames.decode()})
             if self._close is not None:
                 await self.say_closed(int(self._close))
                 return
+
+
+_to_flush: list[_Socket] = []
+"""The sockets of this turn of the loop that have something to write."""
+
+
+def _flush_all() -> None:
+    sockets = _to_flush.copy()
+    _to_flush.clear()
+    for socket in sockets:
+        socket.flush()
 
 
 async def _serve(session: Session, caller: Caller, cursor: Cursor, socket: _Socket, receive: Receive) -> None:

@@ -125,8 +125,9 @@ class Hub:
             self._draining = False
         for entry, seqs, _listeners in rung:
             for stream, seq in seqs.items():
-                for session in list(self._sessions.get(stream, {}).values()):
-                    session.deliver(seq, entry)
+                if stream in self._sessions:
+                    for session in tuple(self._sessions[stream].values()):
+                        session.deliver(seq, entry)
 
     def _end(self, ended: Ended) -> None:
         now = clock.monotonic()

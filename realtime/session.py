@@ -33,6 +33,12 @@ class Transport(Protocol):
 class Session:
     """Follows `stream` for `user_id`. Until `begin` all live entries are held back, so nothing falls in between."""
 
+    __slots__ = (
+        *("id", "user_id", "stream", "credential", "session_key", "epoch", "closed", "closed_code", "on_hole"),
+        *("_transport", "_seq", "_held", "_outbox", "_outbox_frames", "_outbox_bytes"),
+        *("_heard_at", "_next_ping_at", "_pinged_at", "answering"),
+    )
+
     def __init__(self, *, id: str, user_id: int, stream: str, credential: str, transport: Transport) -> None:
         self.id = id
         self.user_id = user_id
@@ -76,7 +82,7 @@ class Session:
         """Go on after what was read from the stream: it, then what was held back meanwhile."""
         for seq, entry in replay:
             # Not counted: who resumes with large events would overflow, come back and overflow again, for ever.
-            self._push(_Waiting(seq, entry.body, entry.about.get(MESSAGE)), counted=False)
+            self._push(seq, entry.body, entry.about.get(MESSAGE), counted=False)
         self._seq = up_to
         held, self._held = self._held or [], None
         for seq, entry in held:
@@ -90,7 +96,7 @@ class Session:
             self._seq = seq
             if ERASED in entry.about:
                 self._erase(entry.about[ERASED])
-            self._push(_Waiting(seq, entry.body, entry.about.get(MESSAGE)))
+            self._push(seq, entry.body, entry.about.get(MESSAGE))
         elif seq > self._seq and self.on_hole is not None:
             self._held = [(seq, entry)]
             self.on_hole(self)
@@ -107,7 +113,7 @@ class Session:
 
     def send(self, frame: dict[str, Any]) -> None:
         """A frame without a seq: reply, error, ping, ephemeral."""
-        self._push(_Waiting(0, orjson.dumps(frame)))
+        self._push(0, orjson.dumps(frame))
 
     def take(self, most_bytes: int) -> bytes | None:
         """What to write next: an object, or an array of events that are ready at once. None when nothing waits.
@@ -117,12 +123,15 @@ class Session:
         if not self._outbox:
             return None
         alone = self._outbox[0].seq == 0
-        taken = [self._pop()]
-        size = len(taken[0])
-        while not alone and self._outbox and self._outbox[0].seq and size + len(self._outbox[0].body) <= most_bytes:
+        first = self._pop()
+        if alone or not self._outbox:
+            return first
+        taken = [first]
+        size = len(first)
+        while self._outbox and self._outbox[0].seq and size + len(self._outbox[0].body) <= most_bytes:
             taken.append(self._pop())
             size += len(taken[-1])
-        return taken[0] if len(taken) == 1 else b"[" + b",".join(taken) + b"]"
+        return first if len(taken) == 1 else b"[" + b",".join(taken) + b"]"
 
     def take_all(self) -> list[bytes]:
         """Every waiting frame."""
@@ -158,7 +167,7 @@ class Session:
             if close is Close.OVERLOADED:
                 self._outbox.clear()
             frame = orjson.dumps({"type": "error", "code": code, "ref": None})
-            self._outbox.append(_Waiting(0, frame))
+            self._outbox.append(_Waiting(0, frame, None, 0))
             self._transport.close(close)
 
     def _erase(self, message_id: int) -> None:
@@ -167,14 +176,15 @@ class Session:
             if waiting.message_id == message_id:
                 self._outbox[index] = waiting._replace(body=REDACTED)
 
-    def _push(self, waiting: "_Waiting", *, counted: bool = True) -> None:
+    def _push(self, seq: int, body: bytes, message_id: int | None = None, *, counted: bool = True) -> None:
         if self.closed is not None:
             return
         if counted:
-            waiting = waiting._replace(size=len(waiting.body))
+            self._outbox.append(_Waiting(seq, body, message_id, len(body)))
             self._outbox_frames += 1
-            self._outbox_bytes += waiting.size
-        self._outbox.append(waiting)
+            self._outbox_bytes += len(body)
+        else:
+            self._outbox.append(_Waiting(seq, body, message_id, 0))
         # One frame alone may be larger, as an answer can be: whoever asks for it again would be cut off again.
         too_large = self._outbox_bytes > settings.OUTBOX_BYTES and self._outbox_frames > 1
         if too_large or self._outbox_frames > settings.OUTBOX_FRAMES:
@@ -197,6 +207,6 @@ class _Waiting(NamedTuple):
     seq: int
     """0 for a frame without one, which is whole already."""
     body: bytes
-    message_id: int | None = None
-    size: int = 0
+    message_id: int | None
+    size: int
     """What it counts in the outbox."""

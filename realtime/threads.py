@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
-from django.db import close_old_connections, connection
+from django.db import connection
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +42,10 @@ def _ended(task: asyncio.Task[Any]) -> None:
 
 
 def _with_connection(job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    close_old_connections()
     try:
         return job(*args, **kwargs)
     finally:
-        # With a pool, closing hands the connection back for the HTTP views; without one it would be opened anew.
-        if connection.settings_dict["OPTIONS"].get("pool"):
+        # With a pool, closing hands the connection back for the HTTP views. Without one it is kept for the next job of
+        # this thread, as opening SQLite costs more than most jobs, unless something went wrong with it.
+        if connection.settings_dict["OPTIONS"].get("pool") or connection.errors_occurred:
             connection.close()
