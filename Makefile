@@ -35,7 +35,8 @@ test: install-dev ## The whole suite: JavaScript, PostgreSQL, SQLite and a real 
 	node --test $(or $(JS_TESTS),$(error tests/js has no tests))
 	$(PYTHON_BIN) -m tests.services -- $(PYTHON_BIN) -m pytest -m 'not browser and not setup'
 	SERVER_WS=websockets-sansio $(PYTHON_BIN) -m pytest $(FALLBACK_TESTS)
-	$(PYTHON_BIN) -m pytest -m 'not postgres'
+	$(PYTHON_BIN) -m pytest -m 'not postgres and not browser'
+	$(PYTHON_BIN) -m pytest -m browser  # alone: what drives the browser keeps a running event loop in the process
 
 test-fast: install-dev ## Only what needs neither PostgreSQL nor a browser.
 	$(PYTHON_BIN) -m pytest -m 'not postgres and not browser and not setup'
