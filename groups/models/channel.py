@@ -6,6 +6,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
+from groups.models.revised import Revised
 from groups.models.user import User
 from groups.models.workspace import Role, Workspace
 
@@ -41,7 +42,7 @@ class ChannelQuerySet(models.QuerySet["Channel"]):
         )
 
 
-class Channel(models.Model):
+class Channel(Revised):
     workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="channels")
     kind = models.CharField(_("kind"), max_length=8, choices=Kind)
     name = models.CharField(_("name"), max_length=80, blank=True)
@@ -49,10 +50,6 @@ class Channel(models.Model):
     direct_key = models.CharField(max_length=200, blank=True, editable=False)
     """The sorted ids of a direct channel's members, "3,7": one channel per member set."""
     archived_at = models.DateTimeField(null=True, blank=True, editable=False)
-    rev = models.PositiveBigIntegerField(default=0, editable=False)
-    """Rises with each change of the channel, its messages and its members, under the lock of this row."""
-    members_rev = models.PositiveBigIntegerField(default=0, editable=False)
-    """The rev of the last change of the members."""
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", editable=False)
     created_at = models.DateTimeField(editable=False)
 
@@ -79,21 +76,6 @@ class Channel(models.Model):
 
     def __str__(self) -> str:
         return f"#{self.name}" if self.name else f"direct {self.direct_key}"
-
-    @property
-    def order(self) -> str:
-        """The order of events that are written under this row's lock."""
-        return f"channel:{self.pk}"
-
-    def next_rev(self) -> int:
-        """Count a change. The caller holds the lock and saves `rev`."""
-        self.rev += 1
-        return self.rev
-
-    def next_members_rev(self) -> int:
-        """Count a change of the members. The caller holds the lock and saves `rev` and `members_rev`."""
-        self.members_rev = self.next_rev()
-        return self.members_rev
 
 
 class ChannelMember(models.Model):

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from groups.models.revised import Revised
 from groups.models.user import User
 
 
@@ -32,11 +33,9 @@ class WorkspaceQuerySet(models.QuerySet["Workspace"]):
         return self.annotate(member_count=models.Count("members"))
 
 
-class Workspace(models.Model):
+class Workspace(Revised):
     name = models.CharField(_("name"), max_length=80)
     open = models.BooleanField(_("open"), default=False, help_text=_("Everybody with an account may join."))
-    rev = models.PositiveBigIntegerField(default=0, editable=False)
-    members_rev = models.PositiveBigIntegerField(default=0, editable=False)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", editable=False)
     created_at = models.DateTimeField(editable=False)
 
@@ -49,21 +48,6 @@ class Workspace(models.Model):
 
     def __str__(self) -> str:
         return self.name
-
-    @property
-    def order(self) -> str:
-        """The order of events that are written under this row's lock."""
-        return f"workspace:{self.pk}"
-
-    def next_rev(self) -> int:
-        """Count a change. The caller holds the lock and saves `rev`."""
-        self.rev += 1
-        return self.rev
-
-    def next_members_rev(self) -> int:
-        """Count a change of the members. The caller holds the lock and saves `rev` and `members_rev`."""
-        self.members_rev = self.next_rev()
-        return self.members_rev
 
 
 class WorkspaceMember(models.Model):
