@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from groups.payloads import (
-    ChannelPayload,
     MessagePayload,
     OwnChannelPayload,
     UserPayload,
@@ -53,17 +52,6 @@ class ChannelAdded(Event, name="channel.added"):
     """You are now a member of a channel. Audience: who was added."""
 
     channel: OwnChannelPayload
-
-    @property
-    def about(self) -> dict[str, int]:
-        return {"channel": self.channel["id"]}
-
-
-@dataclass(frozen=True)
-class ChannelUpdated(Event, name="channel.updated"):
-    """Name, topic or state of a channel changed. Audience: its members."""
-
-    channel: ChannelPayload
 
     @property
     def about(self) -> dict[str, int]:
