@@ -25,6 +25,7 @@ class Gate:
         self._thread = threading.Thread(target=self._loop.run_forever, name="gate")
         self._server: asyncio.Server | None = None
         self._open_sockets: set[asyncio.StreamWriter] = set()
+        self._to_server: set[asyncio.StreamWriter] = set()
         self._muted: set[asyncio.StreamWriter] = set()
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -47,6 +48,10 @@ class Gate:
     def mute(self) -> None:
         """Let nothing more come back from the server on the sockets of now."""
         self._muted |= self._open_sockets
+
+    def deafen(self) -> None:
+        """Let nothing more reach the server on the sockets of now."""
+        self._muted |= self._to_server
 
     def shut(self, how: Sockets) -> None:
         """From now on no socket gets through, and those that did end."""
@@ -106,11 +111,14 @@ class Gate:
         back, forth = await asyncio.open_connection("127.0.0.1", self._port)
         try:
             forth.write(head)
+            if is_socket:
+                self._to_server.add(forth)
             if is_socket and how == "muted":
                 self._muted.add(writer)
             pumps = [self._pump(reader, forth), self._pump(back, writer)]
             await _first_of([asyncio.ensure_future(pump) for pump in pumps])
         finally:
+            self._to_server.discard(forth)
             forth.transport.abort()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,7 +1,9 @@
 """Both Python clients on real servers, through a network that a test makes worse."""
 
 import asyncio
+import gc
 import threading
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -343,6 +345,35 @@ def test_what_a_callback_raises_while_connecting_leaves_nothing_open(place: Plac
 
     with pytest.raises(Mistake):
         asyncio.run(follow()) if kind == "asyncio" else follow_blocking()
+
+
+def test_a_close_that_breaks_in_on_another_leaves_nothing_open(
+    place: Place, gate: Gate, bob: SyncClient, channel_id: int
+) -> None:
+    """The client is full and says goodbye to a server that does not answer; then the program ends."""
+
+    async def read_none() -> None:
+        full = asyncio.Event()
+
+        def on_state(change: StateChange) -> None:
+            if change.code == CLOSE_FULL:
+                full.set()
+
+        timing = Timing(inbox_items=2)
+        alice = Client(gate.url, token=place.alice, timing=timing, on_state=on_state)
+        await alice.connect()
+        gate.deafen()
+        for number in range(4):
+            await asyncio.to_thread(bob.send_message, channel_id, str(number))
+        async with asyncio.timeout(SOON_SECONDS):
+            await full.wait()
+        await alice.close()
+
+    with warnings.catch_warnings(record=True) as left_open:
+        warnings.simplefilter("always")
+        asyncio.run(read_none())
+        gc.collect()
+    assert [str(warning.message) for warning in left_open] == []
 
 
 def test_what_a_callback_raises_later_ends_the_events(place: Place, gate: Gate) -> None:

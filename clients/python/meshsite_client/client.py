@@ -116,13 +116,15 @@ class Client:
         if self._socket is not None:
             with suppress(ConnectionClosed, TimeoutError):
                 await self._flush()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-        self._tell()
-        if self._http is not None:
-            await self._http.aclose()
-            self._http = None
+        try:
+            if self._task is not None:
+                self._task.cancel()
+                await asyncio.wait([self._task])
+            self._tell()
+        finally:
+            if self._http is not None:
+                await self._http.aclose()
+                self._http = None
 
     async def events(self) -> AsyncIterator[Item]:
         """The items of the stream, each once and in order, until `close`. Raises Refused when the server says so."""
@@ -221,10 +223,7 @@ class Client:
                 self._tell()
         finally:
             socket, self._socket = self._socket, None
-            if self._protocol.close_code == CLOSE_SILENT:
-                # A dead peer never answers the closing handshake.
-                socket.transport.abort()
-            await socket.close(self._protocol.close_code)
+            await _shut(socket, self._protocol.close_code)
 
     async def _opened(self, url: str) -> ClientConnection:
         # The server's pings are frames of the protocol, which has its own watchdog.
@@ -309,6 +308,16 @@ class Client:
     def _notify(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
+
+
+async def _shut(socket: ClientConnection, code: int) -> None:
+    """Close with the handshake, unless the peer is dead and never answers it; cancelled, without waiting for it."""
+    try:
+        if code != CLOSE_SILENT:
+            await socket.close(code)
+    finally:
+        socket.transport.abort()
+        await socket.wait_closed()
 
 
 def _settle(waiting: asyncio.Future[Json], answer: Json | CallError) -> None:
