@@ -16,7 +16,16 @@ KEPT_SECONDS = 5.0
 class _Known(NamedTuple):
     members_rev: int
     joined_revs: dict[int, int]
+    """Who is a member since when."""
+    everybody: tuple[int, ...]
+    newest_joined_rev: int
     until: float
+
+    def up_to(self, joined_rev: int) -> tuple[int, ...]:
+        """Without who joined later: they are not told, as their first sight holds the event already."""
+        if joined_rev >= self.newest_joined_rev:
+            return self.everybody
+        return tuple(user_id for user_id, joined in self.joined_revs.items() if joined <= joined_rev)
 
 
 _known: dict[tuple[str, int], _Known] = {}
@@ -36,22 +45,19 @@ def forget_all() -> None:
 @audience_kind("channel")
 def _members_of_channel(*, id: int, rev: int, members_rev: int) -> Iterable[int]:
     """Without those who joined with the event itself: they are told of the channel instead, as it is then."""
-    joined_revs = _joined_revs("channel", id, members_rev)
-    return [user_id for user_id, joined_rev in joined_revs.items() if joined_rev < rev]
+    return _members("channel", id, members_rev).up_to(rev - 1)
 
 
 @audience_kind("workspace")
 def _members_of_workspace(*, id: int, rev: int, members_rev: int) -> Iterable[int]:
-    joined_revs = _joined_revs("workspace", id, members_rev)
-    return [user_id for user_id, joined_rev in joined_revs.items() if joined_rev <= rev]
+    return _members("workspace", id, members_rev).up_to(rev)
 
 
-def _joined_revs(kind: str, pk: int, members_rev: int) -> dict[int, int]:
-    """Who is a member since when. Who joined after an event is not told of it: their first sight holds it already."""
+def _members(kind: str, pk: int, members_rev: int) -> _Known:
     known = _known.get((kind, pk))
     if known is None or known.members_rev != members_rev or known.until < clock.monotonic():
         known = _read(kind, pk)
-    return known.joined_revs
+    return known
 
 
 def _read(kind: str, pk: int) -> _Known:
@@ -65,6 +71,9 @@ def _read(kind: str, pk: int) -> _Known:
         joined_revs = dict(WorkspaceMember.objects.filter(workspace=pk).values_list("user_id", "joined_rev"))
     if len(_known) >= KEPT:
         _known.clear()
-    found = _Known(members_rev or 0, joined_revs, clock.monotonic() + KEPT_SECONDS)
+    newest_joined_rev = max(joined_revs.values(), default=0)
+    found = _Known(
+        members_rev or 0, joined_revs, tuple(joined_revs), newest_joined_rev, clock.monotonic() + KEPT_SECONDS
+    )
     _known[kind, pk] = found
     return found

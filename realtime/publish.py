@@ -66,17 +66,15 @@ def publish_all(publications: Sequence[Publication]) -> None:
     """
     if not connection.in_atomic_block:
         raise RuntimeError(f"published outside a transaction: {', '.join(one.event.name for one in publications)}")
+    if not publications:
+        return
     now = clock.now()
     rows = OutboxEvent.objects.bulk_create(_row(publication, now) for publication in publications)
     newest = {row.order_key: row.pk for row in rows}
-    for order, pk in newest.items():
-        _send_after_commit(order, pk)
 
-
-def _send_after_commit(order: str, up_to: int) -> None:
     # A function and no partial: Django names a hook that failed by its __qualname__, and fails the action without one.
     def send() -> None:
-        relay.send(order, up_to)
+        relay.send(newest)
 
     transaction.on_commit(send, robust=True)
 

@@ -1,8 +1,11 @@
 """From the outbox to the streams: right after commit, and again by the sweep for what a crash or an outage left."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from realtime import clock
 from realtime.backends import streams
@@ -22,6 +25,8 @@ _REFRESHERS: list[Refresh] = []
 LEFT_BEHIND_SECONDS = 1.0
 """A younger row is most likely on its way by the process that wrote it."""
 ROWS_AT_ONCE = 500
+AUDIENCES_KEPT = 512
+"""Whose names of streams are kept in memory."""
 
 
 def refreshes(refresh: Refresh) -> Refresh:
@@ -34,8 +39,8 @@ def user_stream(user_id: int) -> str:
     return f"user:{user_id}"
 
 
-def send(order: str, up_to: int) -> None:
-    """Append the pending events of one order up to a row, oldest first. Repeats change nothing.
+def send(newest: Mapping[str, int]) -> None:
+    """Append the pending events of some orders, each up to a row, oldest first. Repeats change nothing.
 
     Rows of an earlier commit go first although another worker wrote them: whoever is first sends both, so that no later
     event of a channel ever gets a lower place. A process that does not serve streams leaves its rows to one that does,
@@ -44,37 +49,61 @@ def send(order: str, up_to: int) -> None:
     if not (streams().shared or hub.running):
         return
     try:
-        _send(order, up_to)
+        _send_together(newest)
     except Unavailable:
-        log.debug("relay: the streams are away, events of %s wait in the outbox", order)
+        log.debug("relay: the streams are away, events of %s wait in the outbox", ", ".join(newest))
 
 
 def send_left_behind() -> int:
     """Send what is in the outbox for more than a moment. The number of orders that had something.
 
-    An order that cannot be sent, as after a return to an older version, waits and keeps no other waiting. Raises
-    Unavailable when the streams are away.
+    Raises Unavailable when the streams are away.
     """
     old = OutboxEvent.objects.filter(created_at__lt=clock.now() - timedelta(seconds=LEFT_BEHIND_SECONDS))
-    newest: dict[str, int] = {}
-    for order, pk in old.order_by("pk").values_list("order_key", "pk"):
-        newest[order] = pk
-    for order, pk in newest.items():
-        try:
-            _send(order, pk)
-        except Unavailable:
-            raise
-        except Exception:
-            log.exception("relay: events of %s cannot be sent and wait in the outbox", order)
+    newest = dict(old.order_by("pk").values_list("order_key", "pk"))
     if newest:
+        _send_together(newest)
         log.info("relay: sent the events of %d orders that were left behind", len(newest))
     return len(newest)
 
 
-def _send(order: str, up_to: int) -> None:
+def _send_together(newest: Mapping[str, int]) -> None:
+    """An order that cannot be sent, as after a return to an older version, waits and keeps no other waiting."""
+    try:
+        _send(newest, max(newest.values()))
+    except Unavailable:
+        raise
+    except Exception:
+        for order, up_to in newest.items():
+            _send_alone(order, up_to)
+
+
+def _send_alone(order: str, up_to: int) -> None:
+    try:
+        _send([order], up_to)
+    except Unavailable:
+        raise
+    except Exception:
+        log.exception("relay: events of %s cannot be sent and wait in the outbox", order)
+
+
+class _Row(NamedTuple):
+    """What is read of a row of the outbox."""
+
+    pk: int
+    event_id: UUID
+    name: str
+    body: str
+    about: dict[str, int]
+    audience: dict[str, Any]
+    created_at: datetime
+
+
+def _send(orders: Iterable[str], up_to: int) -> None:
+    # Who sees a row of an order sees all earlier ones, so the rows of several orders may be read as one list.
+    pending = OutboxEvent.objects.filter(order_key__in=list(orders), pk__lte=up_to).order_by("pk")
     while True:
-        pending = OutboxEvent.objects.filter(order_key=order, pk__lte=up_to).order_by("pk")
-        rows = list(pending[:ROWS_AT_ONCE])
+        rows = list(map(_Row._make, pending.values_list(*_Row._fields)[:ROWS_AT_ONCE]))
         if not rows:
             return
         placed = streams().append(list(zip(_entries(rows), map(_streams_of, rows), strict=True)))
@@ -85,15 +114,20 @@ def _send(order: str, up_to: int) -> None:
             return
 
 
-def _entries(rows: Sequence[OutboxEvent]) -> list[Entry]:
+def _entries(rows: Sequence[_Row]) -> list[Entry]:
     entries = [Entry(str(row.event_id), row.name, row.body.encode(), row.about) for row in rows]
-    if rows[0].created_at < clock.now() - timedelta(seconds=LEFT_BEHIND_SECONDS):
+    if min(row.created_at for row in rows) < clock.now() - timedelta(seconds=LEFT_BEHIND_SECONDS):
         # Their texts may have been deleted or edited while they waited.
         for refresh in _REFRESHERS:
             entries = refresh(entries)
     return entries
 
 
-def _streams_of(row: OutboxEvent) -> Iterable[str]:
+def _streams_of(row: _Row) -> Sequence[str]:
     of = dict(row.audience)
-    return map(user_stream, RESOLVERS[of.pop("kind")](**of))
+    return _names(tuple(RESOLVERS[of.pop("kind")](**of)))
+
+
+@lru_cache(AUDIENCES_KEPT)
+def _names(user_ids: tuple[int, ...]) -> tuple[str, ...]:
+    return tuple(map(user_stream, user_ids))

@@ -17,7 +17,7 @@ from realtime import backends, clock, relay
 from realtime.errors import Unavailable
 from realtime.hub import hub
 from realtime.models import OutboxEvent
-from realtime.publish import publish, users
+from realtime.publish import Audience, Publication, publish, publish_all, users
 from realtime.relay import send_left_behind, user_stream
 from realtime.streams import Position, Streams
 from tests.cast import Api, say
@@ -297,6 +297,40 @@ def test_an_order_that_cannot_be_sent_keeps_no_other_waiting(streams: Streams, s
 
     assert told(streams, start) == [2]
     assert list(OutboxEvent.objects.values_list("order_key", flat=True)) == ["channel:1"]
+
+
+def test_an_order_that_cannot_be_sent_keeps_no_other_of_its_transaction_waiting(
+    streams: Streams, serving: None, start: Position
+) -> None:
+    unknown = Audience("of the future", {})
+    with transaction.atomic():
+        publish_all(
+            [
+                Publication(ChannelRemoved(channel_id=1), unknown, "channel:1"),
+                Publication(ChannelRemoved(channel_id=2), users([7]), "channel:2"),
+                Publication(ChannelRemoved(channel_id=3), users([7]), "channel:3"),
+            ]
+        )
+
+    assert told(streams, start) == [2, 3]
+    assert list(OutboxEvent.objects.values_list("order_key", flat=True)) == ["channel:1"]
+
+
+def test_events_of_many_orders_leave_together(
+    streams: Streams, serving: None, start: Position, django_assert_num_queries: Any
+) -> None:
+    publications = [
+        Publication(ChannelRemoved(channel_id=number), users([7]), f"channel:{number % 3}") for number in range(9)
+    ]
+    with django_assert_num_queries(7), transaction.atomic():  # insert, read, delete in two transactions
+        publish_all(publications)
+
+    assert (told(streams, start), left()) == (list(range(9)), 0)
+
+
+def test_publishing_nothing_asks_nothing(streams: Streams, serving: None, django_assert_num_queries: Any) -> None:
+    with transaction.atomic(), django_assert_num_queries(0):
+        publish_all([])
 
 
 def test_senders_at_once_and_a_sweep_tell_everything_once_in_the_order_of_the_commits(

@@ -1,5 +1,7 @@
 """The outbox row is deleted before its event is in the streams: an outage in between loses it."""
 
+from collections.abc import Iterable
+
 from django.apps import AppConfig
 
 from meshsite.settings import *  # noqa: F403
@@ -17,8 +19,9 @@ class Mutation(AppConfig):
         from realtime.doorbell import ring
         from realtime.models import OutboxEvent
 
-        def send(order: str, up_to: int) -> None:
-            rows = list(OutboxEvent.objects.filter(order_key=order, pk__lte=up_to).order_by("pk"))
+        def send(orders: Iterable[str], up_to: int) -> None:
+            pending = OutboxEvent.objects.filter(order_key__in=list(orders), pk__lte=up_to).order_by("pk")
+            rows = list(map(relay._Row._make, pending.values_list(*relay._Row._fields)))
             if not rows:
                 return
             OutboxEvent.objects.filter(pk__in=[row.pk for row in rows]).delete()
