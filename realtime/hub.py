@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 from realtime import clock
 from realtime.errors import Close, Refused
+from realtime.runs import runs_of
 from realtime.session import Session
 from realtime.streams import Placed, Position
 
@@ -123,11 +124,11 @@ class Hub:
         with self._lock:
             rung, self._rung = self._rung, deque()
             self._draining = False
-        for entry, seqs, _listeners in rung:
+        for run, seqs in runs_of(rung):
             for stream, seq in seqs.items():
                 if stream in self._sessions:
                     for session in tuple(self._sessions[stream].values()):
-                        session.deliver(seq, entry)
+                        session.deliver(seq, run)
 
     def _end(self, ended: Ended) -> None:
         now = clock.monotonic()

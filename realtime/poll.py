@@ -105,7 +105,7 @@ async def _poll(session: Session, waiting: _Waiting, cursor: Cursor, wait: float
             return None
         if session.closed is not None:
             raise Refused(session.closed, session.closed_code)
-        frames = b",".join(([] if hello is None else [orjson.dumps(hello)]) + session.take_all())
+        frames = b",".join(filter(None, [b"" if hello is None else orjson.dumps(hello), session.take_all()]))
         return b'{"frames":[%b],"epoch":%b,"seq":%d}' % (frames, orjson.dumps(session.epoch), session.seq)
     finally:
         hub.remove(session)

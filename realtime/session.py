@@ -3,9 +3,8 @@
 All methods run on the event loop and none awaits, so no two of them interleave.
 """
 
-from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, Protocol
 
 import orjson
 from django.conf import settings
@@ -13,7 +12,8 @@ from django.core import signing
 
 from realtime import clock
 from realtime.errors import Close, known
-from realtime.streams import ERASED, MESSAGE, REDACTED, Entry, Position
+from realtime.runs import Run
+from realtime.streams import Entry, Position
 
 RESUME_SALT = "realtime.resume"
 
@@ -51,8 +51,9 @@ class Session:
         self.on_hole: Callable[[Session], None] | None = None
         self._transport = transport
         self._seq = 0
-        self._held: list[tuple[int, Entry]] | None = []
-        self._outbox: deque[_Waiting] = deque()
+        self._held: list[tuple[int, Run]] | None = []
+        # A list and no deque, which takes 600 bytes when it is empty. It is bounded, so its front is never far away.
+        self._outbox: list[_Waiting] = []
         self._outbox_frames = 0
         self._outbox_bytes = 0
         self._heard_at = self._next_ping_at = clock.monotonic()
@@ -82,24 +83,27 @@ class Session:
         """Go on after what was read from the stream: it, then what was held back meanwhile."""
         for seq, entry in replay:
             # Not counted: who resumes with large events would overflow, come back and overflow again, for ever.
-            self._push(seq, entry.body, entry.about.get(MESSAGE), counted=False)
+            self._push(seq, Run([entry]), 0, 0)
         self._seq = up_to
         held, self._held = self._held or [], None
-        for seq, entry in held:
-            self.deliver(seq, entry)
+        for seq, run in held:
+            self.deliver(seq, run)
 
-    def deliver(self, seq: int, entry: Entry) -> None:
-        """A live entry. One that it has is dropped; at a hole it holds back and asks for what is missing."""
+    def deliver(self, seq: int, run: Run) -> None:
+        """Live entries from a seq on. Those that it has are dropped; at a hole it holds back and asks for the rest."""
         if self._held is not None:
-            self._held.append((seq, entry))
+            self._held.append((seq, run))
         elif seq == self._seq + 1:
-            self._seq = seq
-            if ERASED in entry.about:
-                self._erase(entry.about[ERASED])
-            self._push(seq, entry.body, entry.about.get(MESSAGE))
-        elif seq > self._seq and self.on_hole is not None:
-            self._held = [(seq, entry)]
-            self.on_hole(self)
+            self._seq += run.count
+            if run.erased is not None:
+                self._erase(run.erased)
+            self._push(seq, run, run.count, run.size)
+        elif seq > self._seq:
+            if self.on_hole is not None:
+                self._held = [(seq, run)]
+                self.on_hole(self)
+        elif seq + run.count > self._seq + 1:
+            self.deliver(self._seq + 1, run.after(self._seq + 1 - seq))
 
     def check(self, top: Position) -> None:
         """Compare with where the stream stands: read what a lost ring left out; start anew in another epoch."""
@@ -113,7 +117,8 @@ class Session:
 
     def send(self, frame: dict[str, Any]) -> None:
         """A frame without a seq: reply, error, ping, ephemeral."""
-        self._push(0, orjson.dumps(frame))
+        body = orjson.dumps(frame)
+        self._push(0, body, 1, len(body))
 
     def take(self, most_bytes: int) -> bytes | None:
         """What to write next: an object, or an array of events that are ready at once. None when nothing waits.
@@ -122,20 +127,20 @@ class Session:
         """
         if not self._outbox:
             return None
-        alone = self._outbox[0].seq == 0
-        first = self._pop()
-        if alone or not self._outbox:
+        seq, first = self._pop()
+        if isinstance(first, bytes):
             return first
-        taken = [first]
-        size = len(first)
-        while self._outbox and self._outbox[0].seq and size + len(self._outbox[0].body) <= most_bytes:
-            taken.append(self._pop())
-            size += len(taken[-1])
-        return first if len(taken) == 1 else b"[" + b",".join(taken) + b"]"
+        taken, count, size = [first.frames(seq)], first.count, first.size
+        while self._outbox and isinstance(run := self._outbox[0][1], Run) and size + run.size <= most_bytes:
+            taken.append(run.frames(self._pop()[0]))
+            count += run.count
+            size += run.size
+        return taken[0] if count == 1 else b"[%b]" % b",".join(taken)
 
-    def take_all(self) -> list[bytes]:
-        """Every waiting frame."""
-        return [self._pop() for _ in range(len(self._outbox))]
+    def take_all(self) -> bytes:
+        """Every waiting frame, with commas between them."""
+        waiting = [self._pop() for _ in range(len(self._outbox))]
+        return b",".join(what if isinstance(what, bytes) else what.frames(seq) for seq, what in waiting)
 
     def heard(self) -> None:
         """Any frame from the client shows that it lives."""
@@ -167,24 +172,21 @@ class Session:
             if close is Close.OVERLOADED:
                 self._outbox.clear()
             frame = orjson.dumps({"type": "error", "code": code, "ref": None})
-            self._outbox.append(_Waiting(0, frame, None, 0))
+            self._outbox.append((0, frame, 0, 0))
             self._transport.close(close)
 
     def _erase(self, message_id: int) -> None:
         """A text that was deleted while it waited for a slow reader does not leave any more."""
-        for index, waiting in enumerate(self._outbox):
-            if waiting.message_id == message_id:
-                self._outbox[index] = waiting._replace(body=REDACTED)
+        for index, (seq, what, frames, size) in enumerate(self._outbox):
+            if isinstance(what, Run):
+                self._outbox[index] = (seq, what.without(message_id), frames, size)
 
-    def _push(self, seq: int, body: bytes, message_id: int | None = None, *, counted: bool = True) -> None:
+    def _push(self, seq: int, what: Run | bytes, frames: int, size: int) -> None:
         if self.closed is not None:
             return
-        if counted:
-            self._outbox.append(_Waiting(seq, body, message_id, len(body)))
-            self._outbox_frames += 1
-            self._outbox_bytes += len(body)
-        else:
-            self._outbox.append(_Waiting(seq, body, message_id, 0))
+        self._outbox.append((seq, what, frames, size))
+        self._outbox_frames += frames
+        self._outbox_bytes += size
         # One frame alone may be larger, as an answer can be: whoever asks for it again would be cut off again.
         too_large = self._outbox_bytes > settings.OUTBOX_BYTES and self._outbox_frames > 1
         if too_large or self._outbox_frames > settings.OUTBOX_FRAMES:
@@ -193,20 +195,12 @@ class Session:
         else:
             self._transport.wake()
 
-    def _pop(self) -> bytes:
-        seq, body, _message_id, size = self._outbox.popleft()
-        if size:
-            self._outbox_frames -= 1
-            self._outbox_bytes -= size
-        return b'{"type":"event","seq":%d,%b' % (seq, body) if seq else body
+    def _pop(self) -> tuple[int, Run | bytes]:
+        seq, what, frames, size = self._outbox.pop(0)
+        self._outbox_frames -= frames
+        self._outbox_bytes -= size
+        return seq, what
 
 
-class _Waiting(NamedTuple):
-    """An entry's body is shared by all sessions that wait with it; the frame around it is made when it is written."""
-
-    seq: int
-    """0 for a frame without one, which is whole already."""
-    body: bytes
-    message_id: int | None
-    size: int
-    """What it counts in the outbox."""
+_Waiting = tuple[int, Run | bytes, int, int]
+"""The seq of the first entry of a run, or 0 with a whole frame without one; and the frames and bytes that count."""

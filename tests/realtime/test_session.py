@@ -8,6 +8,7 @@ import pytest
 from django.conf import LazySettings
 
 from realtime.errors import Close
+from realtime.runs import Run
 from realtime.session import Session
 from realtime.streams import ERASED, Entry, Position
 from tests.realtime.conftest import Clock
@@ -81,7 +82,7 @@ def body(number: int, size: int = 0) -> bytes:
 
 def deliver(client: Client, *seqs: int, size: int = 0) -> None:
     for seq in seqs:
-        client.session.deliver(seq, entry(seq, size))
+        client.session.deliver(seq, Run([entry(seq, size)]))
 
 
 def test_the_hello_comes_before_what_was_missed_and_that_before_what_came_meanwhile(client: Client) -> None:
@@ -156,6 +157,24 @@ def test_a_second_hole_behind_the_first_is_asked_for_too(begun: Client) -> None:
     assert begun.seqs() == [13, 14, 15]
 
 
+def test_of_a_run_that_it_has_a_part_of_the_rest_goes_out(begun: Client) -> None:
+    begun.session.deliver(11, Run([entry(11), entry(12)]))
+    begun.session.deliver(12, Run([entry(12), entry(13), entry(14)]))
+    begun.session.deliver(11, Run([entry(11), entry(12), entry(13)]))
+
+    assert [(frame["seq"], frame["data"]["number"]) for frame in begun.frames()] == [(n, n) for n in range(11, 15)]
+    assert begun.holes == []
+
+
+def test_a_run_behind_a_hole_is_asked_for_and_held_back_whole(begun: Client) -> None:
+    begun.session.deliver(12, Run([entry(12), entry(13)]))
+    assert (begun.holes, begun.frames()) == ([(10, "e_1")], [])
+
+    begun.session.heal(12, [(11, entry(11)), (12, entry(12))])
+
+    assert begun.seqs() == [11, 12, 13]
+
+
 def test_a_ring_that_was_lost_is_found_by_comparing_with_the_stream(begun: Client) -> None:
     begun.session.check(Position("e_1", 12))
     assert begun.holes == [(10, "e_1")]
@@ -222,7 +241,7 @@ def test_frames_without_a_seq_go_alone_and_in_their_place(begun: Client) -> None
 
 def test_nothing_is_taken_of_an_empty_outbox(begun: Client) -> None:
     assert begun.session.take(MOST_BYTES) is None
-    assert begun.session.take_all() == []
+    assert begun.session.take_all() == b""
 
 
 def test_a_reader_who_is_too_many_frames_behind_is_closed_and_its_outbox_cleared(
@@ -236,6 +255,16 @@ def test_a_reader_who_is_too_many_frames_behind_is_closed_and_its_outbox_cleared
 
     assert begun.transport.closes == [Close.OVERLOADED]
     assert begun.frames() == [{"type": "error", "code": "too_slow", "ref": None}]
+
+
+def test_the_entries_of_a_run_all_count(begun: Client, settings: LazySettings) -> None:
+    settings.OUTBOX_FRAMES = 5
+
+    begun.session.deliver(11, Run([entry(seq) for seq in range(11, 16)]))
+    assert begun.transport.closes == []
+    begun.session.deliver(16, Run([entry(16)]))
+
+    assert begun.transport.closes == [Close.OVERLOADED]
 
 
 def test_a_reader_who_is_too_many_bytes_behind_is_closed_and_its_outbox_cleared(
@@ -430,6 +459,15 @@ def test_a_text_that_is_deleted_while_it_waits_does_not_leave(begun: Client) -> 
     other = Entry("id-2", "message.created", b'"event":"message.created","text":"other"}', {"message": 6})
     deletion = Entry("id-3", "message.deleted", b'"event":"message.deleted"}', {ERASED: 5})
     for seq, told in enumerate((secret, other, deletion), start=begun.session.seq + 1):
-        begun.session.deliver(seq, told)
+        begun.session.deliver(seq, Run([told]))
+
+    assert [frame["event"] for frame in begun.frames()] == ["redacted", "message.created", "message.deleted"]
+
+
+def test_a_text_that_waits_in_a_run_is_deleted_out_of_it(begun: Client) -> None:
+    bodies = {5: b'"event":"message.created","text":"secret"}', 6: b'"event":"message.created","text":"other"}'}
+    run = Run([Entry(f"id-{pk}", "message.created", body, {"message": pk}) for pk, body in bodies.items()])
+    begun.session.deliver(11, run)
+    begun.session.deliver(13, Run([Entry("id-3", "message.deleted", b'"event":"message.deleted"}', {ERASED: 5})]))
 
     assert [frame["event"] for frame in begun.frames()] == ["redacted", "message.created", "message.deleted"]

@@ -12,13 +12,13 @@ class Mutation(AppConfig):
     label = "credulous_session"
 
     def ready(self) -> None:
+        from realtime.runs import Run
         from realtime.session import Session
-        from realtime.streams import Entry
 
         deliver = Session.deliver
 
-        def pass_on(self: Session, seq: int, entry: Entry) -> None:
+        def pass_on(self: Session, seq: int, run: Run) -> None:
             self._seq = seq - 1
-            deliver(self, seq, entry)
+            deliver(self, seq, run)
 
         Session.deliver = pass_on  # type: ignore[method-assign]
