@@ -4,6 +4,8 @@ from functools import cache
 
 from django.conf import settings
 
+from realtime.leases import Leases
+from realtime.leases_memory import MemoryLeases
 from realtime.redis_connection import RedisConnection
 from realtime.streams import Streams
 from realtime.streams_memory import MemoryStreams
@@ -24,3 +26,12 @@ def streams() -> Streams:
         return MemoryStreams(events=events, seconds=seconds)
     # Three sweeps: a worker that misses one is still told.
     return RedisStreams(connection, events=events, seconds=seconds, listen_seconds=3 * settings.SWEEP_SECONDS)
+
+
+@cache
+def leases() -> Leases:
+    return MemoryLeases(
+        lease_seconds=settings.LEASE_SECONDS,
+        away_seconds=settings.AWAY_SECONDS,
+        sweep_seconds=settings.SWEEP_SECONDS,
+    )

@@ -1,0 +1,871 @@
+"""The contract of leases, the same for every backend; see realtime/leases.py."""
+
+import itertools
+import random
+import sys
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+import pytest
+
+from realtime.leases import CLAIM_SECONDS, Change, Connection, Held, Lapsed, Leases, Status, TooMany
+from realtime.leases_memory import MemoryLeases
+from tests.realtime.conftest import Clock
+
+LEASE, AWAY, SWEEP = 90.0, 300.0, 5.0
+ATTACHED = LEASE + 2 * SWEEP
+LIMIT = 20
+
+T = TypeVar("T")
+MakeLeases = Callable[[], Leases]
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(params=["memory"])
+def make_leases(request: pytest.FixtureRequest, still: Clock) -> MakeLeases:
+    """Makes a new store at each call, as after a loss. What a test finds true of one backend has to be true of each."""
+    return lambda: MemoryLeases(lease_seconds=LEASE, away_seconds=AWAY, sweep_seconds=SWEEP)
+
+
+@pytest.fixture
+def leases(make_leases: MakeLeases) -> Leases:
+    """A store in use."""
+    made = make_leases()
+    assert made.begin()
+    made.restore([])
+    return made
+
+
+@pytest.fixture
+def hasty_threads() -> Iterator[None]:
+    """Threads that interrupt each other all the time: what needs a lock and has none goes wrong soon."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+def connection(worker: str = "w1") -> Connection:
+    return Connection(f"c{next(_numbers)}", worker)
+
+
+def held(lease: str = "s1", *, holder: str = "user:1", worker: str = "w1") -> Held:
+    """A lease by a connection that nobody else has."""
+    return Held(holder, lease, connection(worker))
+
+
+def attached(leases: Leases, lease: str = "s1", *, holder: str = "user:1") -> Held:
+    one = held(lease, holder=holder)
+    leases.attach(one, limit=LIMIT)
+    return one
+
+
+def told(leases: Leases, limit: int = 1000) -> list[Change]:
+    """Tell what there is to tell."""
+    changes = leases.claim(limit)
+    leases.confirm(changes)
+    return changes
+
+
+def statuses(changes: Sequence[Change]) -> list[Status]:
+    return [change.status for change in changes]
+
+
+def online(leases: Leases, lease: str = "s1", *, holder: str = "user:1") -> Held:
+    """A holder with one lease, which was told to be online."""
+    one = attached(leases, lease, holder=holder)
+    assert statuses(told(leases)) == ["online"]
+    return one
+
+
+def sweeps(leases: Leases, still: Clock, seconds: float) -> list[Lapsed]:
+    """What ends while time passes and a worker sweeps as it should."""
+    lapsed = []
+    until = still.passed + seconds
+    while still.passed < until:
+        still.advance(min(SWEEP, until - still.passed))
+        lapsed += leases.sweep(1000)
+    return lapsed
+
+
+def at_once(jobs: Sequence[Callable[[], T]]) -> list[T]:
+    barrier = threading.Barrier(len(jobs))
+
+    def job_after_barrier(job: Callable[[], T]) -> T:
+        barrier.wait()
+        return job()
+
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        return list(pool.map(job_after_barrier, jobs))
+
+
+# Attaching and detaching
+
+
+def test_a_new_lease_makes_its_holder_online(leases: Leases) -> None:
+    assert leases.attach(held(), limit=LIMIT) == (True, None, True)
+
+    [change] = leases.claim(10)
+
+    assert (change.holder, change.status) == ("user:1", "online")
+
+
+def test_a_second_lease_changes_nothing(leases: Leases) -> None:
+    online(leases, "s1")
+
+    assert leases.attach(held("s2"), limit=LIMIT) == (True, None, False)
+    assert leases.claim(10) == []
+
+
+def test_another_connection_takes_the_lease_over_silently(leases: Leases) -> None:
+    first = online(leases)
+
+    assert leases.attach(held(), limit=LIMIT) == (False, first.connection, False)
+    assert leases.claim(10) == []
+
+
+def test_attaching_twice_replaces_nobody(leases: Leases) -> None:
+    one = online(leases)
+
+    assert leases.attach(one, limit=LIMIT) == (False, None, False)
+
+
+def test_a_lease_that_is_detached_lives_lease_seconds(leases: Leases, still: Clock) -> None:
+    one = online(leases)
+
+    assert leases.detach(one)
+    assert sweeps(leases, still, LEASE - 0.001) == []
+    assert leases.claim(10) == []
+    assert sweeps(leases, still, 0.001) == [Lapsed("user:1", "s1")]
+    assert statuses(told(leases)) == ["offline"]
+
+
+def test_coming_back_within_the_lease_is_silent(leases: Leases, still: Clock) -> None:
+    leases.detach(online(leases))
+    sweeps(leases, still, LEASE - 1)
+
+    assert leases.attach(held(), limit=LIMIT) == (False, None, False)
+    assert sweeps(leases, still, LEASE) == []
+    assert leases.claim(10) == []
+
+
+def test_coming_back_before_anybody_saw_the_end_is_silent(leases: Leases, still: Clock) -> None:
+    leases.detach(online(leases))
+    still.advance(LEASE + 1)
+
+    assert leases.attach(held(), limit=LIMIT) == (False, None, False)
+    assert leases.sweep(10) == []
+
+
+def test_the_late_end_of_an_old_connection_does_nothing(leases: Leases, still: Clock) -> None:
+    old = online(leases)
+    new = attached(leases)
+
+    assert not leases.detach(old)
+    assert not leases.drop(old)
+    assert leases.renew([old]) == [False]
+    for _ in range(10):
+        still.advance(SWEEP)
+        assert leases.renew([new]) == [True]
+    sweeps(leases, still, ATTACHED - SWEEP)
+    assert leases.claim(10) == []
+
+
+def test_a_connection_that_ended_does_nothing_any_more(leases: Leases, still: Clock) -> None:
+    one = online(leases)
+    leases.detach(one)
+    sweeps(leases, still, LEASE / 2)
+
+    assert not leases.detach(one)
+    assert not leases.drop(one)
+    assert leases.renew([one]) == [False]
+    assert sweeps(leases, still, LEASE / 2) == [Lapsed("user:1", "s1")]
+
+
+def test_detaching_what_is_not_there_does_nothing(leases: Leases) -> None:
+    assert not leases.detach(held())
+    assert not leases.drop(held())
+    assert not leases.drop_all("user:1")
+    assert not leases.set_away("user:1", None, away=True)
+    assert leases.claim(10) == []
+
+
+def test_leases_of_the_same_name_belong_to_their_holders(leases: Leases, still: Clock) -> None:
+    one, other = attached(leases, "s1", holder="user:1"), attached(leases, "s1", holder="user:2")
+    leases.detach(one)
+
+    for _ in range(20):
+        leases.renew([other])
+        sweeps(leases, still, SWEEP)
+
+    assert [(change.holder, change.status) for change in told(leases)] == [("user:2", "online")]
+
+
+@pytest.mark.parametrize("text", ["a b", "ü:{1}", "x\ny", "l:", "0", '"', "\0"])
+def test_names_may_be_any_text(leases: Leases, still: Clock, text: str) -> None:
+    old, new = Held(text, text, Connection(text, text)), Held(text, text, Connection(text, text + "2"))
+    leases.attach(old, limit=LIMIT)
+
+    assert leases.attach(new, limit=LIMIT).replaced == old.connection
+    assert [change.holder for change in told(leases)] == [text]
+    assert leases.detach(new)
+    assert sweeps(leases, still, LEASE) == [Lapsed(text, text)]
+
+
+# Renewing
+
+
+def test_a_lease_that_is_renewed_does_not_end(leases: Leases, still: Clock) -> None:
+    one = online(leases)
+
+    for _ in range(100):
+        still.advance(SWEEP)
+        assert leases.renew([one]) == [True]
+        assert leases.sweep(10) == []
+
+
+def test_the_leases_of_a_worker_that_was_killed_last_lease_seconds(leases: Leases, still: Clock) -> None:
+    one = online(leases)
+    sweeps(leases, still, SWEEP)
+    leases.renew([one])
+
+    assert sweeps(leases, still, LEASE + SWEEP) == []
+    assert sweeps(leases, still, SWEEP) == [Lapsed("user:1", "s1")]
+
+
+def test_renewing_tells_of_each_lease_whether_it_is_held(leases: Leases) -> None:
+    mine, lost = attached(leases, "s1"), attached(leases, "s2")
+    attached(leases, "s2")
+    other = attached(leases, "s1", holder="user:2")
+
+    assert leases.renew([mine, lost, other]) == [True, False, True]
+    assert leases.renew([]) == []
+
+
+def test_renewing_reopens_a_lease_that_the_store_lost(leases: Leases, still: Clock) -> None:
+    one = held()
+
+    assert leases.renew([one]) == [True]
+    assert statuses(told(leases)) == ["online"]
+    assert leases.attach(held(), limit=LIMIT).replaced == one.connection
+
+
+def test_renewing_reopens_a_lease_that_ended_while_its_worker_slept(leases: Leases, still: Clock) -> None:
+    one = online(leases)
+    sweeps(leases, still, ATTACHED)
+    told(leases)
+
+    assert leases.renew([one]) == [True]
+    assert statuses(told(leases)) == ["online"]
+
+
+@pytest.mark.parametrize(
+    "drop", [lambda leases, one: leases.drop(one), lambda leases, one: leases.drop_all(one.holder)]
+)
+def test_a_late_renewal_does_not_bring_back_what_was_dropped(
+    leases: Leases, drop: Callable[[Leases, Held], bool]
+) -> None:
+    one = online(leases)
+    drop(leases, one)
+    told(leases)
+
+    assert leases.renew([one]) == [False]
+    assert leases.claim(10) == []
+
+
+def test_who_said_goodbye_may_come_back(leases: Leases) -> None:
+    leases.drop(online(leases))
+    told(leases)
+    one = attached(leases)
+
+    assert leases.renew([one]) == [True]
+    assert statuses(told(leases)) == ["online"]
+
+
+# Ending
+
+
+def test_saying_goodbye_ends_the_lease_at_once(leases: Leases) -> None:
+    one = online(leases)
+
+    assert leases.drop(one)
+    assert statuses(told(leases)) == ["offline"]
+    assert leases.sweep(10) == []
+
+
+def test_a_holder_is_online_until_the_last_lease_ends(leases: Leases, still: Clock) -> None:
+    online(leases, "s1")
+    two = attached(leases, "s2")
+
+    leases.drop(two)
+    assert leases.claim(10) == []
+    assert sweeps(leases, still, ATTACHED) == [Lapsed("user:1", "s1")]
+    assert statuses(told(leases)) == ["offline"]
+
+
+def test_all_leases_of_a_holder_end_at_once(leases: Leases) -> None:
+    one = online(leases, "s1")
+    attached(leases, "s2")
+    leases.detach(one)
+
+    assert leases.drop_all("user:1")
+    assert statuses(told(leases)) == ["offline"]
+    assert not leases.drop_all("user:1")
+
+
+def test_a_sweep_gives_out_up_to_its_limit(leases: Leases, still: Clock) -> None:
+    expected = {Lapsed(f"user:{holder}", lease) for holder in range(5) for lease in ("a", "b", "c")}
+    for holder, lease in expected:
+        attached(leases, lease, holder=holder)
+    still.advance(ATTACHED)
+
+    parts = [leases.sweep(4) for _ in range(5)]
+
+    assert [len(part) for part in parts] == [4, 4, 4, 3, 0]
+    assert set(itertools.chain(*parts)) == expected
+
+
+def test_a_sweep_passes_by_who_was_renewed(leases: Leases, still: Clock) -> None:
+    """However many of them there are: its limit is of those that end."""
+    living = [attached(leases, holder=f"user:{number}") for number in range(1200)]
+    attached(leases, holder="user:dead")
+    still.advance(ATTACHED / 2)
+    leases.renew(living)
+    still.advance(ATTACHED / 2)
+
+    assert leases.sweep(1) == [Lapsed("user:dead", "s1")]
+
+
+def test_several_sweepers_give_out_each_end_once(leases: Leases, still: Clock, hasty_threads: None) -> None:
+    for number in range(1000):
+        attached(leases, f"s{number % 3}", holder=f"user:{number // 3}")
+    still.advance(ATTACHED)
+
+    def sweep_all() -> list[Lapsed]:
+        return list(itertools.chain(*iter(lambda: leases.sweep(7), [])))
+
+    lapsed = list(itertools.chain(*at_once([sweep_all] * 3)))
+
+    assert len(lapsed) == 1000
+    assert len(set(lapsed)) == 1000
+
+
+def test_time_in_which_nobody_swept_does_not_count(leases: Leases, still: Clock) -> None:
+    """Else a deployment of a minute would end what had ten seconds left, and nobody could have come back."""
+    leases.detach(online(leases))
+    sweeps(leases, still, LEASE - 10)
+    still.advance(60)
+
+    assert leases.sweep(10) == []
+    assert sweeps(leases, still, 60 - SWEEP) == []
+    assert sweeps(leases, still, SWEEP) == [Lapsed("user:1", "s1")]
+
+
+def test_after_a_long_pause_everybody_has_lease_seconds(leases: Leases, still: Clock) -> None:
+    online(leases, holder="user:1")
+    online(leases, holder="user:2")
+    leases.sweep(10)
+    still.advance(24 * 3600)
+
+    assert leases.sweep(10) == []
+    leases.attach(held(holder="user:1"), limit=LIMIT)
+    assert sweeps(leases, still, LEASE - SWEEP) == []
+    assert sweeps(leases, still, SWEEP) == [Lapsed("user:2", "s1")]
+
+
+def test_a_clock_that_is_behind_is_no_pause(leases: Leases, still: Clock) -> None:
+    """Two workers whose clocks differ sweep in turn."""
+    leases.detach(online(leases))
+    for _ in range(18):
+        still.advance(-20)
+        leases.sweep(10)
+        still.advance(20 + SWEEP)
+        leases.sweep(10)
+
+    assert statuses(told(leases)) == ["offline"]
+
+
+# The limit
+
+
+def test_no_more_leases_than_the_limit_are_attached(leases: Leases) -> None:
+    for number in range(3):
+        leases.attach(held(f"s{number}"), limit=3)
+    told(leases)
+
+    with pytest.raises(TooMany):
+        leases.attach(held("s3"), limit=3)
+
+    assert leases.renew([held("s0")]) == [False]
+    assert leases.attach(held("s3"), limit=4).is_new
+
+
+def test_the_limit_refuses_no_lease_that_lives(leases: Leases) -> None:
+    attached(leases, "s1")
+    detached = attached(leases, "s2")
+    leases.detach(detached)
+    attached(leases, "s3")
+
+    assert not leases.attach(held("s1"), limit=1).is_new
+    assert not leases.attach(held("s2"), limit=1).is_new
+
+
+def test_detached_leases_beyond_the_limit_end_the_oldest_first(leases: Leases, still: Clock) -> None:
+    every = [attached(leases, name) for name in ("s1", "s2", "s3")]
+    for one in (every[1], every[0], every[2]):
+        leases.detach(one)
+        still.advance(1)
+
+    leases.attach(held("s4"), limit=3)
+    leases.attach(held("s5"), limit=3)
+
+    assert not leases.attach(held("s3"), limit=LIMIT).is_new
+    assert leases.attach(held("s1"), limit=LIMIT).is_new
+    assert leases.attach(held("s2"), limit=LIMIT).is_new
+
+
+def test_nothing_is_left_of_a_holder_that_was_refused(leases: Leases) -> None:
+    with pytest.raises(TooMany):
+        leases.attach(held(), limit=0)
+
+    assert leases.claim(10) == []
+
+
+# Away
+
+
+def test_a_holder_is_away_when_all_leases_are(leases: Leases) -> None:
+    online(leases, "s1")
+    attached(leases, "s2")
+
+    assert not leases.set_away("user:1", "s1", away=True)
+    assert leases.set_away("user:1", "s2", away=True)
+    assert statuses(told(leases)) == ["away"]
+    assert leases.set_away("user:1", "s1", away=False)
+    assert statuses(told(leases)) == ["online"]
+
+
+def test_all_leases_of_a_holder_are_declared_at_once(leases: Leases) -> None:
+    online(leases, "s1")
+    attached(leases, "s2")
+
+    assert leases.set_away("user:1", None, away=True)
+    assert statuses(told(leases)) == ["away"]
+    assert leases.set_away("user:1", None, away=False)
+    assert statuses(told(leases)) == ["online"]
+
+
+def test_who_does_nothing_is_away_after_a_while(leases: Leases, still: Clock) -> None:
+    one = online(leases)
+
+    def pass_by(seconds: float) -> list[Status]:
+        for _ in range(round(seconds / SWEEP)):
+            leases.renew([one])
+            assert sweeps(leases, still, SWEEP) == []
+        return statuses(told(leases))
+
+    assert pass_by(AWAY - SWEEP) == []
+    leases.set_away("user:1", "s1", away=False)
+    assert pass_by(AWAY - SWEEP) == []
+    assert pass_by(SWEEP) == ["away"]
+    assert pass_by(2 * AWAY) == []
+
+
+def test_coming_back_is_no_activity(leases: Leases, still: Clock) -> None:
+    one = online(leases)
+    leases.set_away("user:1", "s1", away=True)
+    told(leases)
+    leases.detach(one)
+
+    assert leases.attach(held(), limit=LIMIT) == (False, None, False)
+    assert leases.claim(10) == []
+
+
+def test_a_new_lease_is_active(leases: Leases) -> None:
+    online(leases, "s1")
+    leases.set_away("user:1", None, away=True)
+    told(leases)
+
+    assert leases.attach(held("s2"), limit=LIMIT).changed
+    assert statuses(told(leases)) == ["online"]
+
+
+def test_declaring_what_is_not_there_changes_nothing(leases: Leases) -> None:
+    online(leases)
+
+    assert not leases.set_away("user:1", "s9", away=True)
+    assert leases.claim(10) == []
+
+
+# Telling
+
+
+def test_a_change_that_was_undone_is_never_told(leases: Leases) -> None:
+    leases.drop(attached(leases))
+    assert leases.claim(10) == []
+
+    online(leases)
+    leases.set_away("user:1", None, away=True)
+    leases.set_away("user:1", None, away=False)
+    assert leases.claim(10) == []
+
+
+def test_each_change_is_claimed_once(leases: Leases) -> None:
+    attached(leases)
+
+    assert len(leases.claim(10)) == 1
+    assert leases.claim(10) == []
+
+
+def test_an_unconfirmed_change_comes_again_with_the_same_version(leases: Leases, still: Clock) -> None:
+    one = attached(leases)
+    first = leases.claim(10)
+    leases.drop(one)
+
+    still.advance(CLAIM_SECONDS - 0.001)
+    assert leases.claim(10) == []
+    still.advance(0.001)
+    assert leases.claim(10) == first
+    assert leases.claim(10) == []
+
+
+def test_what_changed_while_it_was_told_is_told_next(leases: Leases) -> None:
+    one = attached(leases)
+    first = leases.claim(10)
+    leases.drop(one)
+    assert leases.claim(10) == []
+
+    leases.confirm(first)
+    [second] = leases.claim(10)
+
+    assert second.status == "offline"
+    assert second.version > first[0].version
+
+
+def test_what_was_undone_while_it_was_told_is_told_never(leases: Leases) -> None:
+    one = online(leases)
+    leases.drop(one)
+    offline = leases.claim(10)
+    attached(leases)
+    leases.drop_all("user:1")
+    leases.confirm(offline)
+
+    assert leases.claim(10) == []
+
+
+def test_confirming_late_or_twice_changes_nothing(leases: Leases) -> None:
+    one = attached(leases)
+    first = told(leases)
+    leases.drop(one)
+    second = leases.claim(10)
+
+    leases.confirm(first)
+    assert leases.statuses(["user:1"]) == [("offline", second[0].version)]
+    leases.confirm(second)
+    leases.confirm(second)
+    leases.confirm(first)
+
+    assert leases.claim(10) == []
+
+
+def test_something_to_claim_is_said_once(leases: Leases, still: Clock) -> None:
+    """Who is told of a change claims it; nobody else has to."""
+    assert leases.attach(held("s1"), limit=LIMIT).changed
+    leases.claim(10)
+
+    assert not leases.attach(held("s2"), limit=LIMIT).changed
+    assert not leases.set_away("user:1", None, away=True)
+
+
+def test_claims_are_given_out_oldest_first(leases: Leases, still: Clock) -> None:
+    for number in (3, 1, 2):
+        attached(leases, holder=f"user:{number}")
+        still.advance(0.001)
+    leases.tell_again("user:3")
+
+    assert [change.holder for change in leases.claim(2)] == ["user:3", "user:1"]
+    assert [change.holder for change in leases.claim(2)] == ["user:2"]
+
+
+def test_the_limit_of_a_claim_is_of_changes(leases: Leases, still: Clock) -> None:
+    """Holders whose change undid itself meanwhile are passed by."""
+    away = [attached(leases, holder=f"user:{number}") for number in range(1200)]
+    told(leases, 1200)
+    for one in away:
+        leases.set_away(one.holder, None, away=True)
+    told(leases, 1200)
+    for one in away:
+        leases.set_away(one.holder, None, away=False)
+    for _ in range(60):
+        still.advance(SWEEP)
+        leases.renew(away)
+    attached(leases, holder="user:last")
+
+    assert [change.holder for change in leases.claim(5)] == ["user:last"]
+
+
+def test_a_status_is_told_again_when_that_is_asked(leases: Leases) -> None:
+    one = online(leases)
+    [before] = leases.statuses(["user:1"])
+    leases.tell_again("user:1")
+
+    [again] = told(leases)
+
+    assert again.status == "online"
+    assert again.version > before[1]
+    assert leases.claim(10) == []
+    leases.drop(one)
+    assert statuses(told(leases)) == ["offline"]
+
+
+def test_telling_again_while_it_is_told_is_not_lost(leases: Leases) -> None:
+    attached(leases)
+    first = leases.claim(10)
+    leases.tell_again("user:1")
+    leases.confirm(first)
+
+    assert statuses(told(leases)) == ["online"]
+    assert leases.claim(10) == []
+
+
+def test_who_is_offline_is_told_again_too(leases: Leases) -> None:
+    leases.tell_again("user:1")
+
+    assert statuses(told(leases)) == ["offline"]
+    assert leases.claim(10) == []
+
+
+def test_a_status_is_what_was_told_or_is_being_told(leases: Leases) -> None:
+    assert leases.statuses(["user:1", "user:2"]) == [("offline", 0), ("offline", 0)]
+    one = attached(leases)
+    assert leases.statuses(["user:1"]) == [("offline", 0)]
+
+    [online] = leases.claim(10)
+    assert leases.statuses(["user:1", "user:2"]) == [("online", online.version), ("offline", 0)]
+    leases.confirm([online])
+    leases.drop(one)
+    assert leases.statuses(["user:1"]) == [("online", online.version)]
+    [offline] = leases.claim(10)
+    assert leases.statuses(["user:1"]) == [("offline", offline.version)]
+    assert leases.statuses([]) == []
+
+
+def test_a_holder_in_its_lease_is_still_online(leases: Leases, still: Clock) -> None:
+    leases.detach(online(leases))
+    sweeps(leases, still, LEASE - 1)
+
+    assert leases.statuses(["user:1"])[0][0] == "online"
+
+
+def test_a_version_is_at_least_the_time(leases: Leases, still: Clock) -> None:
+    attached(leases)
+
+    [change] = leases.claim(10)
+
+    assert change.version >= still.now().timestamp() * 1000
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_versions_rise_while_the_clock_stands_or_goes_back(leases: Leases, still: Clock, forgotten: bool) -> None:
+    versions = []
+    keeps = [] if forgotten else [attached(leases, "keeps")]
+    for _ in range(5):
+        one = attached(leases)
+        versions += [change.version for change in told(leases)]
+        leases.drop(one)
+        for keep in keeps:
+            leases.set_away(keep.holder, keep.lease, away=True)
+        versions += [change.version for change in told(leases)]
+        still.advance(-3)
+
+    assert len(versions) == 10
+    assert versions == sorted(set(versions))
+
+
+# A store that was lost
+
+
+def test_one_is_asked_to_restore_a_new_store(make_leases: MakeLeases) -> None:
+    leases = make_leases()
+
+    assert leases.begin()
+    assert not leases.begin()
+    leases.restore([])
+    assert not leases.begin()
+
+
+def test_another_is_asked_when_the_first_does_not(make_leases: MakeLeases, still: Clock) -> None:
+    leases = make_leases()
+    leases.begin()
+
+    still.advance(CLAIM_SECONDS)
+
+    assert leases.begin()
+    assert not leases.begin()
+
+
+def test_nothing_is_told_before_a_new_store_was_restored(make_leases: MakeLeases) -> None:
+    """Else everybody would be told of everybody again."""
+    leases = make_leases()
+    attached(leases)
+    assert leases.claim(10) == []
+
+    leases.restore([Change("user:1", "online", 7)])
+
+    assert leases.claim(10) == []
+    assert leases.statuses(["user:1"]) == [("online", 7)]
+
+
+def test_who_was_here_has_lease_seconds_to_come_back(make_leases: MakeLeases, still: Clock) -> None:
+    leases = make_leases()
+    leases.begin()
+    leases.restore([Change("user:1", "online", 7), Change("user:2", "online", 8), Change("user:3", "offline", 9)])
+    assert leases.statuses(["user:1", "user:2", "user:3"]) == [("online", 7), ("online", 8), ("offline", 0)]
+
+    assert leases.attach(held(holder="user:1"), limit=1) == (True, None, False)
+    assert sweeps(leases, still, LEASE - 0.001) == []
+    assert leases.claim(10) == []
+    assert sweeps(leases, still, 0.001) == []
+    [change] = told(leases)
+
+    assert (change.holder, change.status) == ("user:2", "offline")
+
+
+def test_who_comes_back_to_a_new_store_is_as_away_as_before(make_leases: MakeLeases, still: Clock) -> None:
+    leases = make_leases()
+    leases.restore([Change("user:1", "away", 7), Change("user:2", "away", 7)])
+
+    leases.attach(held(holder="user:1"), limit=LIMIT)
+    leases.renew([held(holder="user:2")])
+
+    assert leases.claim(10) == []
+    assert leases.set_away("user:1", None, away=False)
+
+
+def test_coming_back_takes_the_place_of_the_waiting(make_leases: MakeLeases) -> None:
+    leases = make_leases()
+    leases.restore([Change("user:1", "online", 7)])
+
+    leases.drop(attached(leases))
+
+    assert statuses(told(leases)) == ["offline"]
+
+
+def test_an_explicit_end_does_not_wait_for_who_was_here(make_leases: MakeLeases) -> None:
+    leases = make_leases()
+    leases.restore([Change("user:1", "online", 7)])
+
+    assert leases.drop_all("user:1")
+    assert statuses(told(leases)) == ["offline"]
+
+
+def test_versions_rise_across_a_lost_store(make_leases: MakeLeases, still: Clock) -> None:
+    """Also when the clock went back."""
+    first = make_leases()
+    first.restore([])
+    here, gone = online(first, holder="user:1"), online(first, holder="user:2")
+    first.drop(gone)
+    known = [Change(here.holder, *first.statuses(["user:1"])[0]), *told(first)]
+    still.advance(-3600)
+
+    second = make_leases()
+    second.begin()
+    second.restore(known)
+    second.drop(attached(second, holder="user:1"))
+    attached(second, holder="user:2")
+    changes = {change.holder: change for change in told(second)}
+
+    assert [(change.status, changes[change.holder].status) for change in known] == [
+        ("online", "offline"),
+        ("offline", "online"),
+    ]
+    assert all(changes[change.holder].version > change.version for change in known)
+
+
+def test_only_a_new_store_is_restored(leases: Leases) -> None:
+    """Who was slow to restore would bring back what was told before."""
+    leases.drop(online(leases))
+    told(leases)
+
+    leases.restore([Change("user:1", "online", 7)])
+
+    assert leases.statuses(["user:1"]) == [("offline", 0)]
+    assert leases.claim(10) == []
+
+
+# All at once
+
+
+def test_of_concurrent_connections_one_holds_the_lease(leases: Leases, hasty_threads: None) -> None:
+    for _ in range(50):
+        every = [held(worker=f"w{number}") for number in range(8)]
+        answers = at_once([partial(leases.attach, one, limit=1) for one in every])
+
+        holding = [one for one, kept in zip(every, leases.renew(every), strict=True) if kept]
+        replaced = {answer.replaced for answer in answers if answer.replaced}
+        assert len(holding) == 1
+        assert replaced >= {one.connection for one in every} - {holding[0].connection}
+
+
+def test_an_attach_wins_against_the_end_of_the_connection_before(leases: Leases, hasty_threads: None) -> None:
+    for number in range(100):
+        old = attached(leases, holder=f"user:{number}")
+        new = held(holder=old.holder)
+        end = leases.detach if number % 2 else leases.drop
+        jobs: list[Callable[[], object]] = [partial(leases.attach, new, limit=1), partial(end, old)]
+        at_once(jobs)
+
+        assert leases.renew([new, old]) == [True, False]
+
+
+def test_workers_that_claim_at_once_share_the_changes(leases: Leases, hasty_threads: None) -> None:
+    for number in range(1000):
+        attached(leases, holder=f"user:{number}")
+
+    def tell_all() -> list[Change]:
+        changes = []
+        while claimed := leases.claim(7):
+            changes += claimed
+            leases.confirm(claimed)
+        return changes
+
+    changes = list(itertools.chain(*at_once([tell_all] * 3)))
+
+    assert Counter(change.holder for change in changes) == {f"user:{number}": 1 for number in range(1000)}
+
+
+def test_changes_alternate_whatever_happens_at_once(leases: Leases, still: Clock, hasty_threads: None) -> None:
+    """Sessions come and go on two workers, which both tell; now and then one dies before it confirms."""
+    log: defaultdict[str, dict[int, Status]] = defaultdict(dict)
+
+    def live(seed: int) -> None:
+        of = random.Random(seed)
+        mine: list[Held] = []
+        for _ in range(300):
+            match of.randrange(5):
+                case 0 | 1:
+                    mine.append(held(f"s{of.randrange(3)}", holder=f"user:{of.randrange(3)}", worker=f"w{seed}"))
+                    leases.attach(mine[-1], limit=LIMIT)
+                case 2 if mine:
+                    leases.drop(mine.pop(of.randrange(len(mine))))
+                case 3:
+                    leases.set_away(f"user:{of.randrange(3)}", None, away=of.random() < 0.5)
+                case 4:
+                    still.advance(1)
+                    changes = leases.claim(2)
+                    for change in changes:
+                        log[change.holder][change.version] = change.status
+                    if of.random() < 0.9:
+                        leases.confirm(changes)
+
+    at_once([partial(live, seed) for seed in range(4)])
+
+    assert sum(map(len, log.values())) > 30
+    for changes in log.values():
+        in_order = [changes[version] for version in sorted(changes)]
+        assert all(one != other for one, other in itertools.pairwise(["offline", *in_order]))
