@@ -1,5 +1,6 @@
 """Markdown of messages -> safe HTML. Rendered here and cleaned; nothing that a user typed reaches a page as HTML."""
 
+import re
 from html import escape
 
 import nh3
@@ -26,8 +27,22 @@ _ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}, "code": {"class"}}
 _SCHEMES = {"http", "https", "mailto"}
 
 
+_PLAIN = re.compile(
+    r"(?![-+= ]|\d+[.)])"  # begins no list, line or code
+    r"(?:[^\s\x00-\x1f\x7f#&*<>\[\\\]_`|~]++| ++|~(?!~))++"
+    r"(?<! )"
+)
+"""One line in which nothing means anything, as most messages are."""
+
+
 def render(body: str) -> str:
     """HTML of a message body. Images become links: a picture from elsewhere would tell its server who reads."""
+    if _PLAIN.fullmatch(body):
+        return f"<p>{body}</p>"
+    return _rendered(body)
+
+
+def _rendered(body: str) -> str:
     lines = body.split("\n")
     cells = len(lines) * max(line.count("|") + 1 for line in lines)
     html: str = (_with_tables if cells <= TABLE_CELLS else _without_tables).render(body)

@@ -1,6 +1,7 @@
 """Sending: one message, or those of many people in one transaction."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -8,6 +9,7 @@ from typing import NamedTuple
 from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import F
 from django.utils.translation import gettext as _
 
 from groups.actions.channels import refusal_of
@@ -195,8 +197,17 @@ def _store(created: list[_Created]) -> None:
             root.rev = root_rev
             root.save(update_fields=["reply_count", "rev"])
             publications.append(_publication(MessageUpdated(message_payload(root)), message.channel))
-    Channel.objects.bulk_update({message.channel for message, _root_rev in created}, ["rev"])
+    _save_revs(created)
     publish_all(publications)
+
+
+def _save_revs(created: list[_Created]) -> None:
+    raised: Counter[int] = Counter()
+    for message, root_rev in created:
+        raised[message.channel_id] += 1 if root_rev is None else 2
+    for count in set(raised.values()):
+        channels = Channel.objects.filter(pk__in=[pk for pk, times in raised.items() if times == count])
+        channels.update(rev=F("rev") + count)
 
 
 def _publication(event: MessageCreated | MessageUpdated, channel: Channel) -> Publication:

@@ -4,8 +4,10 @@ import time
 from html.parser import HTMLParser
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from groups.markdown import render
+from groups.markdown import _rendered, render
 from groups.models import Channel, User
 from tests.cast import Api
 
@@ -182,3 +184,13 @@ def test_the_page_gets_the_cleaned_html_and_programs_the_text(api: Api, general:
 
     assert message["body"] == text
     assert message["html"] == "<p>&lt;script&gt;alert(1)&lt;/script&gt; <strong>お茶</strong></p>"
+
+
+LETTERS = st.sampled_from([*"ab1 ~-+=.)(:/\"'!\n", "é", "語", "\u3000", "\u00a0", "\u200b", "\ufeff", "\U0001f600"])
+"""What plain text is made of, and what makes it something else at its beginning, doubled or at its end."""
+
+
+@settings(max_examples=1000)
+@given(st.text(LETTERS, min_size=1, max_size=8) | st.text(min_size=1, max_size=12))
+def test_text_without_markdown_becomes_what_the_renderer_makes_of_it(body: str) -> None:
+    assert render(body) == _rendered(body)
