@@ -1,7 +1,7 @@
 """Streams of one process. They end with it: the next process has other epochs."""
 
 import secrets
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from threading import Lock
 
@@ -10,15 +10,18 @@ from realtime.streams import Entry, Gap, Placed, Position
 
 REMEMBER_IDS_SECONDS = 60.0
 """An event id comes again only while its outbox row lives, which is seconds; a minute is ample."""
+DROPPED_AT_ONCE = 64
+"""Entries that a stream may hold beyond its newest ones, so that it need not be cut at every event."""
 
 
 class _Stream:
     __slots__ = ("entries", "epoch", "expires_at", "seq")
 
-    def __init__(self, events: int) -> None:
+    def __init__(self) -> None:
         self.epoch = f"e_{secrets.token_urlsafe(9)}"
         self.seq = 0
-        self.entries: deque[Entry] = deque(maxlen=events)
+        # A list and no deque, which takes 600 bytes when it is empty.
+        self.entries: list[Entry] = []
         self.expires_at = 0.0
 
 
@@ -35,7 +38,7 @@ class MemoryStreams:
 
     def open(self, stream: str) -> Position:
         with self._lock:
-            found = self._living(stream) or self._streams.setdefault(stream, _Stream(self._events))
+            found = self._living(stream) or self._streams.setdefault(stream, _Stream())
             found.expires_at = clock.monotonic() + self._seconds
             return Position(found.epoch, found.seq)
 
@@ -58,9 +61,9 @@ class MemoryStreams:
             if after.seq > found.seq:
                 raise Gap("future_seq", top)
             count = found.seq - after.seq
-            if count > len(found.entries):
+            if count > self._events:
                 raise Gap("too_old", top, (after.seq + 1, found.seq))
-            newest = list(found.entries)[len(found.entries) - count :]
+            newest = found.entries[len(found.entries) - count :]
             return list(enumerate(newest, start=after.seq + 1))
 
     def _living(self, name: str) -> _Stream | None:
@@ -77,6 +80,8 @@ class MemoryStreams:
             if found is not None and name not in seqs:
                 found.seq += 1
                 found.entries.append(entry)
+                if len(found.entries) >= self._events + DROPPED_AT_ONCE:
+                    del found.entries[: -self._events]
                 seqs[name] = found.seq
         return Placed(entry, seqs, {})
 
