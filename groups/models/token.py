@@ -47,6 +47,10 @@ class ApiToken(models.Model):
         return f"{self.name} ({self.prefix}…)"
 
     @property
+    def usable(self) -> bool:
+        return self.revoked_at is None and self.expires_at > clock.now()
+
+    @property
     def credential(self) -> str:
         """How the sessions that it opens name it."""
         return f"token:{self.pk}"
