@@ -6,6 +6,7 @@ from django.conf import settings
 
 from realtime.leases import Leases
 from realtime.leases_memory import MemoryLeases
+from realtime.leases_redis import RedisLeases
 from realtime.redis_connection import RedisConnection
 from realtime.streams import Streams
 from realtime.streams_memory import MemoryStreams
@@ -30,8 +31,8 @@ def streams() -> Streams:
 
 @cache
 def leases() -> Leases:
-    return MemoryLeases(
-        lease_seconds=settings.LEASE_SECONDS,
-        away_seconds=settings.AWAY_SECONDS,
-        sweep_seconds=settings.SWEEP_SECONDS,
-    )
+    lease, away, sweep = settings.LEASE_SECONDS, settings.AWAY_SECONDS, settings.SWEEP_SECONDS
+    connection = redis()
+    if connection is None:
+        return MemoryLeases(lease_seconds=lease, away_seconds=away, sweep_seconds=sweep)
+    return RedisLeases(connection, lease_seconds=lease, away_seconds=away, sweep_seconds=sweep)

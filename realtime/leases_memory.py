@@ -257,7 +257,7 @@ class MemoryLeases:
         holder.due_at = min(self._moments(holder, now), default=NEVER)
         if holder.telling is None:
             if holder.again or holder.status(now) != holder.told:
-                self._changed.setdefault(name, now)
+                self._changed[name] = min(now, self._changed.get(name, now))
             else:
                 self._changed.pop(name, None)
                 if not holder.leases:

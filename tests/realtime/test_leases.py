@@ -14,6 +14,8 @@ import pytest
 
 from realtime.leases import CLAIM_SECONDS, Change, Connection, Held, Lapsed, Leases, Status, TooMany
 from realtime.leases_memory import MemoryLeases
+from realtime.leases_redis import RedisLeases
+from realtime.redis_connection import RedisConnection
 from tests.realtime.conftest import Clock
 
 LEASE, AWAY, SWEEP = 90.0, 300.0, 5.0
@@ -26,10 +28,21 @@ MakeLeases = Callable[[], Leases]
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(params=["memory"])
-def make_leases(request: pytest.FixtureRequest, still: Clock) -> MakeLeases:
+@pytest.fixture(params=["memory", "redis", "redis-3-shards"])
+def make_leases(request: pytest.FixtureRequest, still: Clock) -> Iterator[MakeLeases]:
     """Makes a new store at each call, as after a loss. What a test finds true of one backend has to be true of each."""
-    return lambda: MemoryLeases(lease_seconds=LEASE, away_seconds=AWAY, sweep_seconds=SWEEP)
+    seconds = {"lease_seconds": LEASE, "away_seconds": AWAY, "sweep_seconds": SWEEP}
+    if request.param == "memory":
+        yield partial(MemoryLeases, **seconds)
+        return
+    redis = RedisConnection(request.getfixturevalue("redis_url"))
+
+    def make_in_redis() -> Leases:
+        redis.client.flushdb()
+        return RedisLeases(redis, **seconds, shards=1 if request.param == "redis" else 3)
+
+    yield make_in_redis
+    redis.client.close()
 
 
 @pytest.fixture
