@@ -37,6 +37,13 @@ def members_of(row: Channel | Workspace) -> Audience:
     return Audience(kind, {"id": row.pk, "rev": row.rev, "members_rev": row.members_rev})
 
 
+def everybody_in(row: Channel | Workspace) -> Audience:
+    """The members at this moment, for what has no place in the row's order."""
+    to = members_of(row)
+    # As if it were an event after the last: who joined with that one is told of this.
+    return Audience(to.kind, to.of | {"rev": row.rev + 1})
+
+
 def forget_all() -> None:
     """Start anew; for tests, whose databases give the same ids to others."""
     _known.clear()

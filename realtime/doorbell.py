@@ -1,4 +1,4 @@
-"""Telling other workers, over the channel layer: new entries to those that have readers for them, ends to all.
+"""Telling other workers, over the channel layer: new entries to those that have readers for them, the rest to all.
 
 At most once and in any order: a ring that is lost is healed from the stream, by the next one or by the sweep.
 """
@@ -6,7 +6,7 @@ At most once and in any order: a ring that is lost is healed from the stream, by
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from asgiref.sync import async_to_sync
@@ -21,6 +21,28 @@ log = logging.getLogger(__name__)
 
 ALL: Final = "hubs"
 AGAIN_SECONDS: Final = 1.0
+
+Hear = Callable[[Any], None]
+_HEARERS: dict[str, Hear] = {}
+
+
+def hears(kind: str) -> Callable[[Hear], Hear]:
+    """Register what each worker does with a broadcast of this kind, on its loop. It must not wait there."""
+
+    def register(hear: Hear) -> Hear:
+        _HEARERS[kind] = hear
+        return hear
+
+    return register
+
+
+def broadcast(kind: str, message: Any) -> None:
+    """Tell something to every worker, this one too, from any thread. Nothing heals it: what is lost is lost."""
+    if hub.loop is not None:
+        hub.loop.call_soon_threadsafe(_HEARERS[kind], message)
+    if streams().shared:
+        from_here = {"type": "broadcast", "from": hub.worker, "kind": kind, "message": message}
+        _start(get_channel_layer().group_send(ALL, from_here))
 
 
 def ring(placed: Sequence[Placed]) -> None:
@@ -70,6 +92,8 @@ def _obey(message: dict[str, Any]) -> None:
             hub.ring(
                 [Placed(Entry(event_id, name, body, about), seqs, {}) for event_id, name, body, about, seqs in entries]
             )
+        case {"type": "broadcast", "from": worker, "kind": kind, "message": told} if worker != hub.worker:
+            _HEARERS[kind](told)
         case {"type": "end", "ended": [kind, value, close, code]}:
             hub.end(Ended(kind, value, Close(close), code))
 

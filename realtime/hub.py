@@ -7,9 +7,9 @@ never: sessions look at `seq` and read the stream when they see a hole.
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from threading import Lock
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from realtime import clock
 from realtime.errors import Close, Refused
@@ -96,6 +96,13 @@ class Hub:
         for stream, top in tops.items():
             for session in self.sessions(stream):
                 session.check(top)
+
+    def tell(self, streams: Iterable[str], frame: dict[str, Any]) -> None:
+        """Send a frame without a seq to the sessions here that follow one of these streams. Call it on the loop."""
+        for stream in streams:
+            for session in self.sessions(stream):
+                if session.epoch:  # its hello, which is its first frame, is out
+                    session.send(frame)
 
     def has_ended(self, user_id: int, credential: str) -> Ended | None:
         """What ended a moment ago and let these in, if it did."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-import orjson
 from django.db import connection, transaction
 
 from realtime import clock, relay
@@ -81,12 +80,11 @@ def publish_all(publications: Sequence[Publication]) -> None:
 
 def _row(publication: Publication, now: datetime) -> OutboxEvent:
     event, to, order = publication
-    frame = orjson.dumps({"event": event.name, "at": clock.stamp(now), "data": event.data})
     return OutboxEvent(
         event_id=uuid.uuid4(),
         order_key=order,
         name=event.name,
-        body=frame[1:].decode(),
+        body=event.body(now).decode(),
         about=event.about,
         audience={"kind": to.kind, **to.of},
         created_at=now,

@@ -1,6 +1,7 @@
 """From the outbox to the streams: right after commit, and again by the sweep for what a crash or an outage left."""
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -13,7 +14,7 @@ from realtime.doorbell import ring
 from realtime.errors import Unavailable
 from realtime.hub import hub
 from realtime.models import OutboxEvent
-from realtime.streams import Entry
+from realtime.streams import Entry, Placed
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +22,8 @@ Resolve = Callable[..., Iterable[int]]
 RESOLVERS: dict[str, Resolve] = {}
 Refresh = Callable[[Sequence[Entry]], list[Entry]]
 _REFRESHERS: list[Refresh] = []
+Follow = Callable[[Entry], None]
+_FOLLOWERS: defaultdict[str, list[Follow]] = defaultdict(list)
 
 LEFT_BEHIND_SECONDS = 1.0
 """A younger row is most likely on its way by the process that wrote it."""
@@ -33,6 +36,19 @@ def refreshes(refresh: Refresh) -> Refresh:
     """Register what brings the texts of events up to date that an outage or a crash held up."""
     _REFRESHERS.append(refresh)
     return refresh
+
+
+def when_placed(name: str) -> Callable[[Follow], Follow]:
+    """Register what follows, in the worker that sends it, when an event of this name is in the streams.
+
+    It runs once, in a thread that somebody waits for, and is lost in a crash. It must not raise.
+    """
+
+    def register(follow: Follow) -> Follow:
+        _FOLLOWERS[name].append(follow)
+        return follow
+
+    return register
 
 
 def user_stream(user_id: int) -> str:
@@ -106,10 +122,11 @@ def _send(orders: Iterable[str], up_to: int) -> None:
         rows = list(map(_Row._make, pending.values_list(*_Row._fields)[:ROWS_AT_ONCE]))
         if not rows:
             return
-        placed = streams().append(list(zip(_entries(rows), map(_streams_of, rows), strict=True)))
+        placed = streams().append(list(zip(_entries(rows), [streams_of(row.audience) for row in rows], strict=True)))
         # Deleted before the ring, which may fail: what is in the streams is safe.
         OutboxEvent.objects.filter(pk__in=[row.pk for row in rows]).delete()
         ring(placed)
+        _follow(placed)
         if len(rows) < ROWS_AT_ONCE:
             return
 
@@ -123,8 +140,16 @@ def _entries(rows: Sequence[_Row]) -> list[Entry]:
     return entries
 
 
-def _streams_of(row: _Row) -> Sequence[str]:
-    of = dict(row.audience)
+def _follow(placed: Iterable[Placed]) -> None:
+    for one in placed:
+        if one.entry.name in _FOLLOWERS:
+            for follow in _FOLLOWERS[one.entry.name]:
+                follow(one.entry)
+
+
+def streams_of(audience: Mapping[str, Any]) -> Sequence[str]:
+    """The streams of an audience, as it is stored beside an event: {"kind": ..., ...}."""
+    of = dict(audience)
     return _names(tuple(RESOLVERS[of.pop("kind")](**of)))
 
 

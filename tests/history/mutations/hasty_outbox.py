@@ -25,6 +25,7 @@ class Mutation(AppConfig):
             if not rows:
                 return
             OutboxEvent.objects.filter(pk__in=[row.pk for row in rows]).delete()
-            ring(streams().append(list(zip(relay._entries(rows), map(relay._streams_of, rows), strict=True))))
+            to = [relay.streams_of(row.audience) for row in rows]
+            ring(streams().append(list(zip(relay._entries(rows), to, strict=True))))
 
         relay._send = send
