@@ -2,6 +2,7 @@
 
 import { api, sentence } from "./api.js";
 import { avatar, element, icon, setText } from "./elements.js";
+import { attempt, closeByClick, noTrouble, onSubmit, openDialog, tell } from "./forms.js";
 import { gettext, interpolate, ngettext } from "./i18n.js";
 import { applyChannel, applyWorkspace, removeChannel } from "./store.js";
 
@@ -16,13 +17,9 @@ export class Dialogs {
   constructor({ store, navigation }) {
     this.#store = store;
     this.#navigation = navigation;
-    for (const dialog of document.querySelectorAll("dialog")) {
-      dialog.addEventListener("click", (event) => {
-        if (event.target.closest("[data-close]") || (event.target === dialog && !inside(dialog, event))) dialog.close();
-      });
-    }
+    for (const dialog of document.querySelectorAll("dialog")) closeByClick(dialog);
     byId("add-workspace").addEventListener("click", () => this.#openWorkspaces());
-    byId("add-channel").addEventListener("click", () => open("channel-dialog"));
+    byId("add-channel").addEventListener("click", () => openDialog("channel-dialog"));
     byId("browse-channels").addEventListener("click", () => this.#browse());
     byId("invite-people").addEventListener("click", () => this.#invite());
     byId("workspace-members").addEventListener("click", () => this.#workspaceMembers());
@@ -81,7 +78,7 @@ export class Dialogs {
       return row;
     });
     byId("open-workspaces").replaceChildren(...rows);
-    open("workspace-dialog");
+    openDialog("workspace-dialog");
   }
 
   async #createWorkspace({ name }) {
@@ -117,7 +114,7 @@ export class Dialogs {
 
   async #browse() {
     const list = byId("browse-list");
-    open("browse-dialog");
+    openDialog("browse-dialog");
     await fill(list, async () => {
       const { channels } = await api("channel.browse", { workspace_id: this.#workspace().id });
       if (channels.length === 0) return [element("p.quiet", {}, gettext("There are no public channels yet."))];
@@ -153,7 +150,7 @@ export class Dialogs {
     byId("workspace-menu").hidePopover();
     byId("invite-result").hidden = true;
     setText(byId("invite-note"), "");
-    open("invite-dialog");
+    openDialog("invite-dialog");
   }
 
   async #createInvite({ days, max_uses }) {
@@ -177,7 +174,7 @@ export class Dialogs {
   }
 
   async #members(method, params) {
-    open("members-dialog");
+    openDialog("members-dialog");
     await fill(byId("members-list"), async () => {
       const { members, has_more } = await api(method, { ...params, limit: MEMBERS });
       const rows = members.map(({ user, role }) => memberRow(user, role, this.#store.state));
@@ -221,51 +218,6 @@ function memberRow(user, role, state) {
     element("span.choice-name", {}, shown, element("small", {}, `@${user.username}`)),
     roles()[role] && element("span.role", {}, roles()[role]),
   );
-}
-
-/** A click on the backdrop is a click on the dialog, but beside it. */
-function inside(dialog, { clientX, clientY }) {
-  const { left, right, top, bottom } = dialog.getBoundingClientRect();
-  return clientX >= left && clientX <= right && clientY >= top && clientY <= bottom;
-}
-
-function open(id) {
-  const dialog = /** @type {HTMLDialogElement} */ (byId(id));
-  for (const form of dialog.querySelectorAll("form")) form.reset();
-  for (const trouble of dialog.querySelectorAll(".form-error")) trouble.hidden = true;
-  dialog.showModal();
-}
-
-function onSubmit(name, act) {
-  const form = /** @type {HTMLFormElement} */ (document.querySelector(`[data-form="${name}"]`));
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    const button = form.querySelector("button:not([type='button'])");
-    attempt(form, button, () => act(Object.fromEntries(new FormData(form))));
-  });
-}
-
-/** Do it once at a time, and say beside it what went wrong. */
-async function attempt(place, button, act) {
-  tell(place, "");
-  button.disabled = true;
-  try {
-    await act();
-  } catch (error) {
-    tell(place, sentence(error));
-  } finally {
-    button.disabled = false;
-  }
-}
-
-function noTrouble() {
-  return element("p.form-error", { role: "alert", hidden: true });
-}
-
-function tell(place, text) {
-  const trouble = place.querySelector(".form-error");
-  setText(trouble, text);
-  trouble.hidden = !text;
 }
 
 async function fill(place, load) {
