@@ -6,7 +6,6 @@ the hub, which the event itself wakes.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -67,41 +66,48 @@ class PollDoor:
 
 
 class _Waiting:
-    """The transport of one poll: there is something to answer, or there never will be."""
+    """The transport of one poll. Its task waits for the client to go away, and is woken out of that by frames."""
+
+    __slots__ = ("_ready", "_timeout")
 
     def __init__(self) -> None:
-        self.ready = asyncio.Event()
-        self.gone = False
+        self._ready = False
+        self._timeout: asyncio.Timeout | None = None
 
     def wake(self) -> None:
-        self.ready.set()
+        self._ready = True
+        if self._timeout is not None and not self._timeout.expired():
+            self._timeout.reschedule(asyncio.get_running_loop().time())
+            self._timeout = None
 
     def close(self, close: Close) -> None:
-        self.ready.set()
+        self.wake()
 
-    async def watch(self, receive: Receive) -> None:
-        """A client that goes away frees everything at once."""
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        self.gone = True
-        self.ready.set()
+    async def until_ready(self, receive: Receive, seconds: float) -> bool:
+        """Wait for frames, no longer than so many seconds; whether the client waits too."""
+        if self._ready:  # the replay, or what was held back, is in the outbox
+            return True
+        try:
+            async with asyncio.timeout(seconds) as self._timeout:
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+        except TimeoutError:
+            return True
+        finally:
+            self._timeout = None
+        return False
 
 
 async def _poll(session: Session, waiting: _Waiting, cursor: Cursor, wait: float, receive: Receive) -> bytes | None:
     """The body of the answer; None when nobody waits for it any more."""
     leased = await threads.run(_renew_lease, session) if streams().shared else _renew_lease(session)
-    watch = asyncio.create_task(waiting.watch(receive), name=f"poll {session.stream} {session.id}")
     try:
         started = await follow(session, cursor)
         failed = started.mode == "resume_failed"
         hello = None if leased and not failed else hello_of(session, started)
         session.begin(None, started.at, started.replay)
-        if cursor.seq is not None and not failed:
-            # Set already when the replay, or what was held back, put something into the outbox.
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await waiting.ready.wait()
-        if waiting.gone:
+        held = cursor.seq is not None and not failed
+        if held and not await waiting.until_ready(receive, wait):
             return None
         if session.closed is not None:
             raise Refused(session.closed, session.closed_code)
@@ -109,7 +115,6 @@ async def _poll(session: Session, waiting: _Waiting, cursor: Cursor, wait: float
         return b'{"frames":[%b],"epoch":%b,"seq":%d}' % (frames, orjson.dumps(session.epoch), session.seq)
     finally:
         hub.remove(session)
-        watch.cancel()
 
 
 def _renew_lease(session: Session) -> bool:
