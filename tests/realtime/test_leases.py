@@ -11,11 +11,26 @@ from functools import partial
 from typing import TypeVar
 
 import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from realtime.leases import CLAIM_SECONDS, Change, Connection, Held, Lapsed, Leases, Status, TooMany
+from realtime.errors import Unavailable
+from realtime.leases import (
+    CLAIM_SECONDS,
+    REMEMBER_ENDED_SECONDS,
+    Change,
+    Connection,
+    Held,
+    Lapsed,
+    Leases,
+    Status,
+    TooMany,
+)
 from realtime.leases_memory import MemoryLeases
 from realtime.leases_redis import RedisLeases
 from realtime.redis_connection import RedisConnection
+from tests import services
 from tests.realtime.conftest import Clock
 
 LEASE, AWAY, SWEEP = 90.0, 300.0, 5.0
@@ -104,6 +119,15 @@ def sweeps(leases: Leases, still: Clock, seconds: float) -> list[Lapsed]:
         still.advance(min(SWEEP, until - still.passed))
         lapsed += leases.sweep(1000)
     return lapsed
+
+
+def kept(leases: Leases) -> set[str]:
+    """What a store holds of anybody, by whichever name."""
+    if isinstance(leases, MemoryLeases):
+        return {str(name) for names in (leases._holders, leases._changed, leases._ended) for name in names}
+    assert isinstance(leases, RedisLeases)
+    keys = {key.decode() for key in leases._connection.client.scan_iter()}
+    return {key for key in keys if not key.endswith("}:leases")}
 
 
 def at_once(jobs: Sequence[Callable[[], T]]) -> list[T]:
@@ -700,6 +724,39 @@ def test_versions_rise_while_the_clock_stands_or_goes_back(leases: Leases, still
     assert versions == sorted(set(versions))
 
 
+# What is kept
+
+
+def test_nothing_is_kept_of_who_is_gone(leases: Leases, still: Clock) -> None:
+    one = online(leases, "s1")
+    leases.detach(attached(leases, "s2"))
+    leases.set_away("user:1", "s1", away=True)
+    leases.tell_again("user:2")
+    told(leases)
+    assert kept(leases)
+
+    leases.drop(one)
+    sweeps(leases, still, max(LEASE, REMEMBER_ENDED_SECONDS))
+    told(leases)
+
+    assert kept(leases) == set()
+
+
+def test_questions_and_refusals_leave_nothing(leases: Leases) -> None:
+    with pytest.raises(TooMany):
+        leases.attach(held(), limit=0)
+    leases.detach(held())
+    leases.drop(held())
+    leases.drop_all("user:1")
+    leases.set_away("user:1", None, away=True)
+    leases.statuses(["user:1"])
+    leases.confirm([Change("user:1", "online", 7)])
+    leases.drop(attached(leases, holder="user:2"))
+    leases.restore([Change("user:1", "online", 7)])
+
+    assert not any("user:" in name for name in kept(leases))
+
+
 # A store that was lost
 
 
@@ -882,3 +939,220 @@ def test_changes_alternate_whatever_happens_at_once(leases: Leases, still: Clock
     for changes in log.values():
         in_order = [changes[version] for version in sorted(changes)]
         assert all(one != other for one, other in itertools.pairwise(["offline", *in_order]))
+
+
+class Anything(RuleBasedStateMachine):
+    """Whatever is done in whichever order: what the store answers and gives out is what a simple model says."""
+
+    make: MakeLeases
+    still: Clock
+
+    holders = st.sampled_from(["user:1", "user:2"])
+    sessions = st.sampled_from(["s1", "s2", "s3"])
+
+    @initialize()
+    def start(self) -> None:
+        self.store = self.make()
+        self.store.restore([])
+        self.every: list[Held] = []
+        self.ended: dict[Connection, float] = {}
+        # [connection, ends at, away at]; under "" what waits for somebody to come back
+        self.living: defaultdict[str, dict[str, tuple[Connection | None, float, float]]] = defaultdict(dict)
+        self.log: defaultdict[str, list[Change]] = defaultdict(list)
+        self.asked_again: set[str] = set()
+        self.unconfirmed: list[Change] = []
+
+    @rule(holder=holders, session=sessions)
+    def attach(self, holder: str, session: str) -> None:
+        one = held(session, holder=holder)
+        self.every.append(one)
+        before = self.living[holder].get(session)
+
+        answer = self.store.attach(one, limit=LIMIT)
+
+        assert (answer.is_new, answer.replaced) == (before is None, before and before[0])
+        self._open(one)
+
+    @rule(data=st.data())
+    def renew(self, data: st.DataObject) -> None:
+        some = data.draw(st.lists(st.sampled_from(self.every), max_size=4)) if self.every else []
+
+        answers = self.store.renew(some)
+
+        for one, answer in zip(some, answers, strict=True):
+            before = self.living[one.holder].get(one.lease)
+            assert answer == (before[0] == one.connection if before else one.connection not in self.ended)
+            if answer:
+                self._open(one)
+
+    @rule(data=st.data(), drop=st.booleans())
+    def end(self, data: st.DataObject, drop: bool) -> None:
+        if self.every:
+            one = data.draw(st.sampled_from(self.every))
+            connection, _, away_at = self.living[one.holder].get(one.lease, (None, 0, 0))
+            assert (self.store.drop if drop else self.store.detach)(one) == (connection == one.connection)
+            if connection == one.connection and drop:
+                self._forget(connection)
+                del self.living[one.holder][one.lease]
+            elif connection == one.connection:
+                self.living[one.holder][one.lease] = (None, self._now() + LEASE, away_at)
+
+    @rule(holder=holders)
+    def drop_all(self, holder: str) -> None:
+        assert self.store.drop_all(holder) == bool(self.living[holder])
+        for connection, _, _ in self.living.pop(holder, {}).values():
+            self._forget(connection)
+
+    @rule(holder=holders, session=st.none() | sessions, away=st.booleans())
+    def set_away(self, holder: str, session: str | None, away: bool) -> None:
+        self.store.set_away(holder, session, away=away)
+        for name, (connection, ends_at, _) in self.living[holder].items():
+            if session in (None, name):
+                self.living[holder][name] = (connection, ends_at, 0 if away else self._now() + AWAY)
+
+    @rule(holder=holders)
+    def tell_again(self, holder: str) -> None:
+        self.store.tell_again(holder)
+        self.asked_again.add(holder)
+
+    @rule(seconds=st.sampled_from([0.5, SWEEP, LEASE / 2, LEASE - 1, LEASE, ATTACHED, AWAY]))
+    def pass_by(self, seconds: float) -> None:
+        lapsed = sweeps(self.store, self.still, seconds)
+
+        ended = [
+            Lapsed(holder, session)
+            for holder, sessions in self.living.items()
+            for session, (_, ends_at, _) in sessions.items()
+            if ends_at <= self._now()
+        ]
+        for holder, session in ended:
+            del self.living[holder][session]
+        self.ended = {connection: until for connection, until in self.ended.items() if until > self._now()}
+        assert sorted(lapsed) == sorted(one for one in ended if one.lease)
+
+    @rule(limit=st.integers(1, 3), confirm=st.booleans())
+    def tell(self, limit: int, confirm: bool) -> None:
+        changes = self.store.claim(limit)
+        for change in changes:
+            self._check(change)
+        if confirm:
+            self.store.confirm(changes)
+        else:
+            self.unconfirmed += changes
+
+    @rule()
+    def confirm_late(self) -> None:
+        self.store.confirm(self.unconfirmed)
+        self.unconfirmed.clear()
+
+    @rule()
+    def lose_the_store(self) -> None:
+        self.store = self.make()
+        assert self.store.begin()
+        self.store.restore([changes[-1] for changes in self.log.values()])
+        self.living.clear()
+        self.asked_again.clear()
+        self.ended.clear()
+        for holder, changes in self.log.items():
+            if changes[-1].status != "offline":
+                away_at = 0 if changes[-1].status == "away" else self._now() + AWAY
+                self.living[holder][""] = (None, self._now() + LEASE, away_at)
+
+    def teardown(self) -> None:
+        """In the end everything is told, and nothing remains."""
+        if not hasattr(self, "store"):
+            return
+        self._tell_all()
+        for holder, sessions in self.living.items():
+            assert (self.log[holder][-1].status if self.log[holder] else "offline") == self._status(sessions)
+        self.pass_by(ATTACHED)
+        self._tell_all()
+        assert kept(self.store) == set()
+
+    def _tell_all(self) -> None:
+        self.pass_by(CLAIM_SECONDS)
+        for _ in range(4):
+            self.tell(10, confirm=True)
+        assert self.store.claim(10) == []
+
+    def _check(self, change: Change) -> None:
+        log = self.log[change.holder]
+        if log and change.version == log[-1].version:
+            assert change == log[-1]
+            return
+        last = log[-1] if log else Change(change.holder, "offline", 0)
+        assert change.version > last.version
+        assert change.status == self._status(self.living[change.holder])
+        assert change.status != last.status or change.holder in self.asked_again
+        self.asked_again.discard(change.holder)
+        log.append(change)
+
+    def _forget(self, connection: Connection | None) -> None:
+        if connection:
+            self.ended[connection] = self._now() + REMEMBER_ENDED_SECONDS
+
+    def _open(self, one: Held) -> None:
+        of = self.living[one.holder]
+        waiting = of.pop("", None) or (None, 0, self._now() + AWAY)
+        _, _, away_at = of.get(one.lease, waiting)
+        of[one.lease] = (one.connection, self._now() + ATTACHED, away_at)
+
+    def _status(self, sessions: dict[str, tuple[Connection | None, float, float]]) -> Status:
+        if not sessions:
+            return "offline"
+        return "online" if any(away_at > self._now() for _, _, away_at in sessions.values()) else "away"
+
+    def _now(self) -> float:
+        return self.still.now().timestamp()
+
+
+def test_any_order_of_calls_keeps_the_guarantees(make_leases: MakeLeases, still: Clock) -> None:
+    kind = type("AnythingHere", (Anything,), {"make": staticmethod(make_leases), "still": still})
+    run_state_machine_as_test(
+        kind,
+        settings=settings(
+            max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )
+
+
+# Outages of Redis
+
+
+def test_an_outage_raises_unavailable_and_a_new_redis_is_filled_again(still: Clock) -> None:
+    with services.redis_server() as server:
+        redis = RedisConnection(server.url)
+        leases = RedisLeases(redis, lease_seconds=LEASE, away_seconds=AWAY, sweep_seconds=SWEEP)
+        leases.begin()
+        leases.restore([])
+        one = online(leases)
+        known = [Change("user:1", *leases.statuses(["user:1"])[0])]
+        server.kill()
+        calls: list[Callable[[], object]] = [
+            partial(leases.attach, one, limit=LIMIT),
+            partial(leases.renew, [one]),
+            partial(leases.detach, one),
+            partial(leases.drop, one),
+            partial(leases.drop_all, "user:1"),
+            partial(leases.set_away, "user:1", None, away=True),
+            partial(leases.tell_again, "user:1"),
+            partial(leases.statuses, ["user:1"]),
+            partial(leases.sweep, 10),
+            partial(leases.claim, 10),
+            partial(leases.confirm, known),
+            partial(leases.begin),
+            partial(leases.restore, known),
+        ]
+        for call in calls:
+            with pytest.raises(Unavailable):
+                call()
+
+        server.start()
+        redis.client.ping()
+        redis._down_until = 0.0
+
+        assert leases.begin()
+        leases.restore(known)
+        assert leases.renew([one]) == [True]
+        assert leases.claim(10) == []
+        redis.client.close()
