@@ -18,9 +18,11 @@ def revise(user_id: int, entries: Sequence[tuple[int, Entry]]) -> list[tuple[int
     stored = [entry for _, entry in entries]
     channels = ChannelMember.objects.filter(user=user_id, channel__in=_ids(stored, "channel"))
     workspaces = WorkspaceMember.objects.filter(user=user_id, workspace__in=_ids(stored, "workspace"))
+    people = WorkspaceMember.objects.filter(user__in=_ids(stored, "user"), workspace__members__user=user_id)
     may_read = {
         "channel": set(channels.values_list("channel_id", flat=True)),
         "workspace": set(workspaces.values_list("workspace_id", flat=True)),
+        "user": {user_id, *people.values_list("user_id", flat=True)},
     }
 
     def may(entry: Entry) -> bool:

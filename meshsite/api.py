@@ -187,7 +187,9 @@ def _view_of(method: Method) -> Any:
     class ReadView(View):
         @extend_schema(**schema, parameters=parameters)
         def get(self, request: Request) -> Response:
-            return self._answer(request, request.query_params.dict(), query=True)
+            # A list may come as ?user_ids=3&user_ids=7; what is no list must not come twice.
+            params = {name: ",".join(values) for name, values in request.query_params.lists()}
+            return self._answer(request, params, query=True)
 
     return ReadView.as_view()
 

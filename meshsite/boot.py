@@ -7,8 +7,12 @@ from django.conf import settings
 from groups.api.callers import user_of
 from groups.api.channels import own_channels
 from groups.api.workspaces import joinable_workspaces, own_workspaces
+from groups.models import User
 from groups.payloads import MePayload, OwnChannelPayload, OwnWorkspacePayload, WorkspacePayload, me_payload
-from presence.queries import PresencePayload, seen_by
+from presence.audiences import heard_of_by
+from presence.models import Presence, StatusText
+from presence.payloads import PresencePayload
+from presence.queries import presence_of
 from realtime import clock
 from realtime.backends import streams
 from realtime.commands import Caller, Params, method
@@ -19,12 +23,23 @@ class LimitsPayload(TypedDict):
     message_characters: int
     json_bytes: int
     send_per_minute: float
+    typing_seconds: float
+    away_seconds: float
+    presence_members: int
+    """In larger workspaces ask for whom you show with presence.watch."""
+    watch_seconds: float
+
+
+class BootMePayload(MePayload):
+    status_text: str
+    status_emoji: str
+    status_expires_at: str | None
 
 
 class BootAnswer(TypedDict):
     epoch: str
     seq: int
-    me: MePayload
+    me: BootMePayload
     workspaces: list[OwnWorkspacePayload]
     open_workspaces: list[WorkspacePayload]
     channels: list[OwnChannelPayload]
@@ -48,15 +63,30 @@ def boot(caller: Caller, params: dict[str, Any]) -> BootAnswer:
     return {
         "epoch": epoch,
         "seq": seq,
-        "me": me_payload(user),
+        "me": _me(user),
         "workspaces": own_workspaces(user),
         "open_workspaces": joinable_workspaces(user),
         "channels": own_channels(user),
-        "presence": seen_by(user),
+        "presence": presence_of(heard_of_by(user)),
         "limits": {
             "message_characters": settings.MESSAGE_CHARACTERS,
             "json_bytes": settings.JSON_BYTES,
             "send_per_minute": settings.SEND_PER_MINUTE,
+            "typing_seconds": settings.TYPING_SECONDS,
+            "away_seconds": settings.AWAY_SECONDS,
+            "presence_members": settings.PRESENCE_MEMBERS,
+            "watch_seconds": settings.PRESENCE_WATCH_SECONDS,
         },
         "server_time": clock.stamp(clock.now()),
+    }
+
+
+def _me(user: User) -> BootMePayload:
+    row = Presence.objects.filter(user=user).first()
+    said = row.shown if row else StatusText()
+    return {
+        **me_payload(user),
+        "status_text": said.text,
+        "status_emoji": said.emoji,
+        "status_expires_at": None if said.expires_at is None else clock.stamp(said.expires_at),
     }

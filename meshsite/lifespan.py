@@ -1,4 +1,4 @@
-"""What runs beside the requests: the hub, the relay's sweep, and keeping the followed streams alive."""
+"""What runs beside the requests: the hub, and the sweep of the relay, of the followed streams and of presence."""
 
 import asyncio
 import logging
@@ -11,6 +11,7 @@ from typing import Any
 from django.conf import settings
 
 from meshsite.credentials import ended_among
+from presence import announcing
 from realtime import clock, doorbell, threads
 from realtime.backends import streams
 from realtime.errors import Unavailable
@@ -90,6 +91,7 @@ async def _sweep() -> None:
             if clock.monotonic() >= check_sign_ins_at:
                 check_sign_ins_at = clock.monotonic() + settings.SIGN_IN_SECONDS
                 await _check_sign_ins()
+            await threads.run(announcing.sweep)
         except Unavailable as error:
             log.debug("sweep: %s is away, trying again in %s s", error.store, settings.SWEEP_SECONDS)
         except Exception:

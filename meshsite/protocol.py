@@ -1,6 +1,7 @@
 """The protocol's documents, made from the classes and tables that the server runs on."""
 
 import json
+from collections.abc import Mapping
 from typing import Any, get_type_hints
 
 from django.conf import settings
@@ -8,7 +9,7 @@ from django.conf import settings
 from meshsite.schemas import json_schema
 from realtime.commands import METHODS
 from realtime.errors import CODES, Close
-from realtime.events import EVENTS, Event
+from realtime.events import EPHEMERALS, EVENTS, Ephemeral, Event
 
 ASYNCAPI = settings.BASE_DIR / "docs" / "asyncapi.json"
 PROTOCOL = settings.BASE_DIR / "docs" / "protocol.md"
@@ -34,6 +35,7 @@ def documents() -> dict[Any, str]:
 def asyncapi() -> dict[str, Any]:
     """AsyncAPI 3.0: what the server sends and takes on the socket."""
     events = {name: _event_message(event) for name, event in sorted(EVENTS.items())}
+    events |= {name: _ephemeral_message(event) for name, event in sorted(EPHEMERALS.items())}
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -100,12 +102,28 @@ def _event_message(event: type[Event]) -> dict[str, Any]:
     }
 
 
-def _data_schema(event: type[Event]) -> dict[str, Any]:
+def _ephemeral_message(event: type[Ephemeral]) -> dict[str, Any]:
+    return {
+        "name": event.name,
+        "summary": (event.__doc__ or "").strip(),
+        "payload": {
+            "type": "object",
+            "properties": {
+                "type": {"const": "ephemeral"},
+                "event": {"const": event.name},
+                "data": _data_schema(event),
+            },
+            "required": ["type", "event", "data"],
+        },
+    }
+
+
+def _data_schema(event: type[Event | Ephemeral]) -> dict[str, Any]:
     properties = {name: json_schema(hint) for name, hint in _fields(event).items()}
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 
-def _fields(event: type[Event]) -> dict[str, Any]:
+def _fields(event: type[Event | Ephemeral]) -> dict[str, Any]:
     hints = get_type_hints(event)
     hints.pop("name")
     return hints
@@ -125,11 +143,8 @@ def _with_tables() -> str:
 
 def _tables() -> dict[str, list[str]]:
     return {
-        "events": [
-            "| event | data | what happened, and who is told |",
-            "|---|---|---|",
-            *(f"| `{name}` | {_data(event)} | {_line(event.__doc__)} |" for name, event in sorted(EVENTS.items())),
-        ],
+        "events": _table_of(EVENTS),
+        "ephemerals": _table_of(EPHEMERALS),
         "methods": [
             "| method | also GET | scope | parameters (`?` may be left out) | what it does |",
             "|---|---|---|---|---|",
@@ -151,7 +166,12 @@ def _tables() -> dict[str, list[str]]:
     }
 
 
-def _data(event: type[Event]) -> str:
+def _table_of(events: Mapping[str, type[Event | Ephemeral]]) -> list[str]:
+    rows = [f"| `{name}` | {_data(event)} | {_line(event.__doc__)} |" for name, event in sorted(events.items())]
+    return ["| event | data | what happened, and who is told |", "|---|---|---|", *rows]
+
+
+def _data(event: type[Event | Ephemeral]) -> str:
     return ", ".join(f"`{name}`" for name in _fields(event))
 
 

@@ -1,18 +1,27 @@
-"""Who is there. A user is online while a session of theirs is connected to this process."""
+"""What a fresh list says of somebody's presence. It agrees with what events told."""
 
-from typing import TypedDict
+from collections.abc import Iterable
 
-from groups.models import User
-from realtime.hub import hub
-
-
-class PresencePayload(TypedDict):
-    user_id: int
-    status: str
+from presence.models import Presence, StatusText
+from presence.payloads import PresencePayload, presence_payload
+from realtime.backends import leases
+from realtime.relay import user_stream
 
 
-def seen_by(user: User) -> list[PresencePayload]:
-    """The users who share a workspace with this one and are online, and the user themselves."""
-    online = {session.user_id for session in hub.sessions()}
-    shared = User.objects.filter(pk__in=online, workspace_memberships__workspace__members__user=user).distinct()
-    return [{"user_id": pk, "status": "online"} for pk in sorted(shared.values_list("pk", flat=True))]
+def presence_of(user_ids: Iterable[int]) -> list[PresencePayload]:
+    """The presence of these users, by id; offline and without a text for those who were never told of.
+
+    Raises Unavailable.
+    """
+    ids = sorted(set(user_ids))
+    # Before the texts: with a version comes the text that was told with it, or a newer one, of which an event follows.
+    statuses = leases().statuses([user_stream(user_id) for user_id in ids])
+    rows = Presence.objects.in_bulk(ids)
+    presence = []
+    for user_id, (status, version) in zip(ids, statuses, strict=True):
+        row = rows.get(user_id)
+        if row is not None and row.told_version > version:
+            # A store that was lost does not know yet, or has forgotten, what was told.
+            status, version = row.told, row.told_version
+        presence.append(presence_payload(user_id, status, version, row.shown if row else StatusText()))
+    return presence

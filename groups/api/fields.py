@@ -23,6 +23,29 @@ class Whole(serializers.IntegerField):
         return value
 
 
+class Fact(serializers.BooleanField):
+    """true or false; as text only in a query string."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool) and not (self.context.get("query", False) and data in ("true", "false")):
+            self.fail("invalid", input=data)
+        return data is True or data == "true"
+
+
+class _Ids(serializers.ListField):
+    """A list; in a query string with commas: user_ids=3,7."""
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        if isinstance(data, str) and self.context.get("query", False):
+            data = data.split(",")
+        values: list[Any] = super().to_internal_value(data)
+        return values
+
+
+def ids_field(*, most: int, **options: Any) -> _Ids:
+    return _Ids(child=id_field(), max_length=most, **options)
+
+
 def id_field(**options: Any) -> Whole:
     return Whole(min_value=1, max_value=BIGGEST_ID, **options)
 

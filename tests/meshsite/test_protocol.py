@@ -7,7 +7,7 @@ from django.core.management import CommandError, call_command
 
 from meshsite import protocol
 from realtime.errors import Close
-from realtime.events import EVENTS
+from realtime.events import EPHEMERALS, EVENTS
 
 
 def test_the_documents_are_not_stale() -> None:
@@ -26,6 +26,14 @@ def test_every_event_is_a_message_with_a_seq_and_its_data() -> None:
     for name in EVENTS:
         assert messages[name]["payload"]["properties"]["event"] == {"const": name}
         assert messages[name]["summary"]
+
+
+def test_every_ephemeral_event_is_a_message_without_a_seq() -> None:
+    messages = json.loads(protocol.ASYNCAPI.read_text())["components"]["messages"]
+    for name in EPHEMERALS:
+        properties = messages[name]["payload"]["properties"]
+        assert (properties["type"], properties["event"]) == ({"const": "ephemeral"}, {"const": name})
+        assert "seq" not in properties
 
 
 def test_every_close_code_says_what_to_do() -> None:
