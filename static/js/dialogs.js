@@ -1,10 +1,11 @@
 /** The dialogs: make and join workspaces and channels, invite, see who is there, confirm. */
 
 import { api, sentence } from "./api.js";
-import { avatar, element, icon, setText } from "./elements.js";
+import { element, icon, setText } from "./elements.js";
 import { attempt, closeByClick, noTrouble, onSubmit, openDialog, tell } from "./forms.js";
 import { gettext, interpolate, ngettext } from "./i18n.js";
-import { applyChannel, applyWorkspace, removeChannel } from "./store.js";
+import { portrait, statusLine } from "./presence.js";
+import { applyChannel, applyWorkspace, nameOf, removeChannel } from "./store.js";
 
 const MEMBERS = 100;
 
@@ -13,10 +14,13 @@ const byId = (id) => document.getElementById(id);
 export class Dialogs {
   #store;
   #navigation;
+  #onPeople;
 
-  constructor({ store, navigation }) {
+  /** @param {{ store: any, navigation: any, onPeople: () => void }} options  `onPeople`: a list of people is shown */
+  constructor({ store, navigation, onPeople }) {
     this.#store = store;
     this.#navigation = navigation;
+    this.#onPeople = onPeople;
     for (const dialog of document.querySelectorAll("dialog")) closeByClick(dialog);
     byId("add-workspace").addEventListener("click", () => this.#openWorkspaces());
     byId("add-channel").addEventListener("click", () => openDialog("channel-dialog"));
@@ -175,11 +179,12 @@ export class Dialogs {
 
   async #members(method, params) {
     openDialog("members-dialog");
-    await fill(byId("members-list"), async () => {
+    const load = async () => {
       const { members, has_more } = await api(method, { ...params, limit: MEMBERS });
-      const rows = members.map(({ user, role }) => memberRow(user, role, this.#store.state));
+      const rows = members.map(({ user, role }) => memberRow(user, role, this.#store.state.me));
       return [element("ul.choices", {}, ...rows), has_more && element("p.quiet", {}, gettext("And more."))].filter(Boolean);
-    });
+    };
+    await fill(byId("members-list"), load, this.#onPeople);
   }
 
   async #leave() {
@@ -207,25 +212,25 @@ const roles = () => ({
   guest: gettext("Guest"),
 });
 
-function memberRow(user, role, state) {
-  const name = user.display_name || user.username;
-  const shown = user.id === state.me.id ? interpolate(gettext("%(name)s (you)"), { name }) : name;
-  const online = ["online", "away"].includes(state.presence[user.id]?.status);
+function memberRow(user, role, me) {
+  const name = nameOf(user);
+  const shown = user.id === me.id ? interpolate(gettext("%(name)s (you)"), { name }) : name;
   return element(
     "li.choice",
     {},
-    element(online ? "span.with-presence.online" : "span.with-presence", {}, avatar(user)),
-    element("span.choice-name", {}, shown, element("small", {}, `@${user.username}`)),
+    portrait(user),
+    element("span.choice-name", {}, shown, element("small", {}, `@${user.username}`), statusLine(user)),
     roles()[role] && element("span.role", {}, roles()[role]),
   );
 }
 
-async function fill(place, load) {
+async function fill(place, load, onShown = () => {}) {
   place.replaceChildren(element("p.quiet", { role: "status" }, gettext("Loading…")));
   try {
     place.replaceChildren(...(await load()));
+    onShown();
   } catch (error) {
-    const again = element("button.button", { type: "button", on: { click: () => fill(place, load) } }, gettext("Try again"));
+    const again = element("button.button", { type: "button", on: { click: () => fill(place, load, onShown) } }, gettext("Try again"));
     place.replaceChildren(element("p.quiet", { role: "alert" }, sentence(error)), again);
   }
 }

@@ -1,6 +1,7 @@
 /** Small pieces of page. Text goes in as text; the only HTML ever inserted is a message's `html`, cleaned by the server. */
 
 import { language } from "./i18n.js";
+import { nameOf } from "./store.js";
 
 /**
  * @param {string} tag with classes: "li.message.own"
@@ -37,9 +38,8 @@ export function icon(name) {
 const HUES = 8;
 
 export function avatar(user) {
-  const name = user.display_name || user.username;
   if (user.avatar_url) return element("img.avatar", { src: user.avatar_url, alt: "", loading: "lazy" });
-  return element("span.avatar", { "aria-hidden": "true", "data-hue": user.id % HUES }, initials(name));
+  return element("span.avatar", { "aria-hidden": "true", "data-hue": user.id % HUES }, initials(nameOf(user)));
 }
 
 /** "Ada Lovelace" is AL, "ada" is A, 山田太郎 is 山. */

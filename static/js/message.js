@@ -1,7 +1,9 @@
 /** How one message looks, sent or on its way, and the lines between messages. */
 
-import { avatar, dayKey, dayOf, element, icon, timeOf } from "./elements.js";
+import { dayKey, dayOf, element, icon, timeOf } from "./elements.js";
 import { gettext } from "./i18n.js";
+import { portrait, statusMark } from "./presence.js";
+import { nameOf } from "./store.js";
 
 /**
  * @param {import("./store.js").Message} message
@@ -53,10 +55,6 @@ export function newRow() {
   return { key: "new", make: () => element("li.new-line", {}, element("span", {}, gettext("New"))) };
 }
 
-export function nameOf(user) {
-  return user.display_name || user.username;
-}
-
 const reader = document.createElement("template");
 
 /** The words of a message's html. A template's content is inert. */
@@ -68,11 +66,12 @@ export function textOf(html) {
 /** The author is in each message, for those who listen; where it would only be repeated, it is not shown. */
 function frame(message, author, grouped) {
   const name = element("strong.message-author", {}, nameOf(author));
-  const main = element("div.message-main", {}, element("p.message-meta", {}, name, " ", timeOf(message.created_at)));
+  const meta = element("p.message-meta", {}, name, " ", !grouped && statusMark(author), " ", timeOf(message.created_at));
+  const main = element("div.message-main", {}, meta);
   const node = element(
     grouped ? "li.message.grouped" : "li.message",
     { tabindex: -1, id: message.id ? `message-${message.id}` : null },
-    element("div.message-side", {}, grouped ? timeOf(message.created_at) : avatar(author)),
+    element("div.message-side", {}, grouped ? timeOf(message.created_at) : portrait(author)),
     main,
   );
   return { node, main };

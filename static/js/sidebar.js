@@ -2,7 +2,8 @@
 
 import { avatar, element, icon, initials, reconcile, setText } from "./elements.js";
 import { gettext, interpolate, ngettext } from "./i18n.js";
-import { channelName, channelsOf, unreadOf, workspacesInOrder } from "./store.js";
+import { portrait, statusMark, statusText } from "./presence.js";
+import { channelName, channelsOf, nameOf, othersOf, partnerOf, unreadOf, workspacesInOrder } from "./store.js";
 
 const byId = (id) => document.getElementById(id);
 
@@ -19,7 +20,7 @@ export function showSidebar(state, navigation) {
   reconcile(byId("channels"), named.map((channel) => row(state, channel, navigation)));
   reconcile(byId("directs"), directs.map((channel) => row(state, channel, navigation)));
   byId("directs-section").hidden = directs.length === 0;
-  showAccount(state.me);
+  showAccount(state);
   showUnread(state, navigation);
 }
 
@@ -53,6 +54,7 @@ function showWorkspaces(state, navigation) {
 }
 
 function row(state, channel, navigation) {
+  const partner = partnerOf(state, channel);
   return {
     key: `c${channel.id}`,
     make: () =>
@@ -62,15 +64,18 @@ function row(state, channel, navigation) {
         element(
           "a.channel-link",
           { href: `#/channels/${channel.id}` },
-          signOf(state, channel),
+          signOf(state, channel, partner),
           element("span.channel-link-name"),
-          element("span.hidden"),
+          partner && statusMark(partner),
+          element("span.channel-link-unread.hidden"),
           element("span.badge", { "aria-hidden": "true", hidden: true }),
         ),
       ),
     update: (node) => {
       const [link] = node.children;
-      const [, name, spoken, badge] = link.children;
+      const name = link.querySelector(".channel-link-name");
+      const spoken = link.querySelector(".channel-link-unread");
+      const badge = link.querySelector(".badge");
       const here = channel.id === navigation.channel_id;
       setText(name, channelName(state, channel));
       setText(spoken, channel.unread_count ? unreadText(channel.unread_count) : "");
@@ -82,14 +87,15 @@ function row(state, channel, navigation) {
   };
 }
 
-function signOf(state, channel) {
+function signOf(state, channel, partner) {
   if (channel.kind !== "direct") return icon(channel.kind === "private" ? "lock" : "hash");
-  return avatar((channel.members ?? []).find(({ id }) => id !== state.me.id) ?? state.me);
+  return partner ? portrait(partner) : avatar(othersOf(state, channel)[0]);
 }
 
-function showAccount(me) {
-  reconcile(byId("account-avatar"), [{ key: `u${me.id}`, sign: me.display_name, make: () => avatar(me) }]);
-  setText(byId("account-name"), me.display_name || me.username);
+function showAccount({ me, presence }) {
+  reconcile(byId("account-avatar"), [{ key: `u${me.id}`, sign: me.display_name, make: () => portrait(me) }]);
+  setText(byId("account-name"), nameOf(me));
+  setText(byId("account-status"), statusText(presence[me.id]));
 }
 
 function showUnread(state, navigation) {

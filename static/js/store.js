@@ -14,6 +14,8 @@
  * @typedef {{ client_msg_id: string, channel_id: number, body: string, created_at: string,
  *   status: "sending" | "waiting" | "failed", error: string }} Pending  a message on its way
  * @typedef {{ messages: Message[], has_more: boolean, status: "loading" | "ready" | "failed" }} Timeline
+ * @typedef {{ user_id: number, status: "online" | "away" | "offline", status_text?: string, status_emoji?: string,
+ *   version: number }} Presence
  */
 
 /** A state that knows nothing yet. */
@@ -25,7 +27,7 @@ export const EMPTY = Object.freeze({
   /** @type {{ id: number, name: string }[]} */ open_workspaces: [],
   /** @type {Record<number, Channel>} */ channels: {},
   /** @type {Record<number, Timeline>} */ timelines: {},
-  /** @type {Record<number, { status: string, version: number }>} */ presence: {},
+  /** @type {Record<number, Presence>} */ presence: {},
   /** @type {Record<string, Pending>} */ pending: {},
   /** @type {Record<string, any>} */ limits: {},
 });
@@ -240,9 +242,14 @@ function applyWorkspaceLeave(state, { workspace_id, user_id, member_count }) {
   return { ...next, workspaces: without(next.workspaces, workspace_id) };
 }
 
-function applyPresence(state, entry) {
+/**
+ * Who is there, as an event or an answer says it. The answer to an own change may have the version from before it, so only
+ * an older one says nothing.
+ * @param {Presence} entry
+ */
+export function applyPresence(state, entry) {
   const known = state.presence[entry.user_id];
-  if (known && entry.version <= known.version) return state;
+  if (known && entry.version < known.version) return state;
   return { ...state, presence: { ...state.presence, [entry.user_id]: { ...known, ...entry } } };
 }
 
@@ -316,8 +323,23 @@ export function unreadOf(state, workspace_id) {
 /** A direct channel has the names of the others. */
 export function channelName(state, channel) {
   if (channel.kind !== "direct") return channel.name;
-  const others = (channel.members ?? []).filter(({ id }) => id !== state.me?.id);
-  return others.map((user) => user.display_name || user.username).join(", ") || channel.name;
+  return othersOf(state, channel).map(nameOf).join(", ") || channel.name;
+}
+
+/** The people of a direct channel without oneself. */
+export function othersOf(state, channel) {
+  return (channel.members ?? []).filter(({ id }) => id !== state.me?.id);
+}
+
+/** The one person that a direct channel is about: the other one, or oneself alone; null where there are several. */
+export function partnerOf(state, channel) {
+  if (channel.kind !== "direct") return null;
+  const others = othersOf(state, channel);
+  return others.length > 1 ? null : (others[0] ?? state.me);
+}
+
+export function nameOf(user) {
+  return user.display_name || user.username;
 }
 
 /** Holds the state and tells who listens, at most once per turn however many changes came. */

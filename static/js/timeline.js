@@ -4,10 +4,11 @@ import { api } from "./api.js";
 import { editorOf } from "./editor.js";
 import { dayKey, reconcile, setText } from "./elements.js";
 import { gettext, interpolate, ngettext } from "./i18n.js";
-import { dayRow, messageNode, nameOf, newRow, pendingNode, textOf } from "./message.js";
+import { dayRow, messageNode, newRow, pendingNode, textOf } from "./message.js";
 import { showTop, showVacant } from "./placeholders.js";
+import { presenceText } from "./presence.js";
 import { attentive } from "./reading.js";
-import { applyMessage, channelName, pendingOf } from "./store.js";
+import { applyMessage, channelName, nameOf, partnerOf, pendingOf } from "./store.js";
 
 const GROUP_MS = 5 * 60_000;
 const END_PX = 48;
@@ -88,7 +89,7 @@ export class Timeline {
     const direct = channel?.kind === "direct";
     setText(name, channel ? channelName(state, channel) : "");
     name.classList.toggle("is-channel", Boolean(channel) && !direct);
-    setText(byId("channel-topic"), channel?.topic ?? "");
+    setText(byId("channel-topic"), topicOf(state, channel));
     byId("members-button").hidden = !channel;
     setText(byId("members-count"), String(channel?.member_count ?? ""));
     byId("channel-menu-button").hidden = !channel || direct;
@@ -273,6 +274,12 @@ export class Timeline {
     to.tabIndex = 0;
     to.focus();
   }
+}
+
+/** What a direct channel is about is how the other person is. */
+function topicOf(state, channel) {
+  const partner = channel && partnerOf(state, channel);
+  return partner ? presenceText(state.presence[partner.id]) : (channel?.topic ?? "");
 }
 
 function newText(count) {

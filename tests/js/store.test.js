@@ -13,10 +13,12 @@ import {
   applyOwnRead,
   applyPage,
   applyPending,
+  applyPresence,
   applyTimelineStatus,
   channelName,
   channelsOf,
   doubtful,
+  partnerOf,
   patchPending,
   pendingOf,
   unreadOf,
@@ -299,6 +301,29 @@ test("presence follows its version", () => {
 test("an unknown event changes nothing", () => {
   const state = booted();
   assert.equal(applyEvent(state, "weather.updated", {}), state);
+});
+
+const presence = (status, version, more = {}) => ({ user_id: 2, status, status_text: "", status_emoji: "", version, ...more });
+
+test("presence follows its version: an older one changes nothing", () => {
+  const away = applyEvent(booted(), "presence.updated", presence("away", 5, { status_text: "At lunch" }));
+  assert.deepEqual(away.presence[2], presence("away", 5, { status_text: "At lunch" }));
+  assert.equal(applyEvent(away, "presence.updated", presence("online", 4)), away);
+  assert.equal(applyEvent(away, "presence.updated", presence("offline", 6)).presence[2].status, "offline");
+});
+
+test("the answer to an own change counts, although its event is still to come", () => {
+  const state = applyPresence(booted(), presence("online", 1, { status_text: "Back at two" }));
+  assert.equal(state.presence[2].status_text, "Back at two");
+});
+
+test("a direct channel of two is about the other one, one of three about nobody alone", () => {
+  const eve = { id: 3, username: "eve" };
+  const direct = (...members) => channel({ kind: "direct", name: "", members });
+  assert.equal(partnerOf(booted(), direct(ada, bob)), bob);
+  assert.equal(partnerOf(booted(), direct(ada)), ada);
+  assert.equal(partnerOf(booted(), direct(ada, bob, eve)), null);
+  assert.equal(partnerOf(booted(), channel()), null);
 });
 
 test("an event of a channel that is not mine changes nothing", () => {
