@@ -13,6 +13,7 @@ export class Composer {
   #client;
   #navigation;
   #timeline;
+  #typing;
   #form = /** @type {HTMLFormElement} */ (document.getElementById("composer"));
   #field = /** @type {HTMLTextAreaElement} */ (document.getElementById("composer-body"));
   #button = /** @type {HTMLButtonElement} */ (document.getElementById("composer-send"));
@@ -21,11 +22,12 @@ export class Composer {
   /** One after the other, so that messages arrive in the order in which they were written. */
   #queue = Promise.resolve();
 
-  constructor({ store, client, navigation, timeline }) {
+  constructor({ store, client, navigation, timeline, typing }) {
     this.#store = store;
     this.#client = client;
     this.#navigation = navigation;
     this.#timeline = timeline;
+    this.#typing = typing;
     timeline.onRetry = (client_msg_id) => this.#send(client_msg_id);
     timeline.onDiscard = (client_msg_id) => store.update((state) => removePending(state, client_msg_id));
     this.#form.addEventListener("submit", (event) => {
@@ -33,7 +35,11 @@ export class Composer {
       this.#write();
     });
     this.#field.addEventListener("keydown", (event) => this.#key(event));
-    this.#field.addEventListener("input", () => this.#changed());
+    this.#field.addEventListener("input", () => {
+      this.#changed();
+      if (this.#field.value.trim()) this.#typing.typed(this.#channel_id);
+      else this.#typing.stopped();
+    });
     client.on("state", ({ state }) => state === "live" && this.#sendWaiting());
   }
 
@@ -41,6 +47,7 @@ export class Composer {
     const channel = this.#store.state.channels[this.#navigation.channel_id];
     this.#form.hidden = Boolean(this.#store.state.me) && !channel;
     if ((channel?.id ?? null) === this.#channel_id) return;
+    this.#typing.stopped();
     this.#channel_id = channel?.id ?? null;
     this.#field.disabled = !channel;
     if (!channel) return;
@@ -92,6 +99,7 @@ export class Composer {
     };
     this.#field.value = "";
     this.#changed();
+    this.#typing.sent();
     this.#timeline.atEnd = true;
     this.#store.update((state) => applyPending(state, pending));
     this.#send(pending.client_msg_id);

@@ -16,6 +16,7 @@ import { StatusEditor } from "./status.js";
 import { Store } from "./store.js";
 import { Sync } from "./sync.js";
 import { Timeline } from "./timeline.js";
+import { TypingLine, TypingRelay } from "./typing.js";
 import { Watching } from "./watching.js";
 
 const store = new Store();
@@ -25,7 +26,9 @@ const sync = new Sync({ store, client, navigation, api });
 const watching = new Watching({ store, client, navigation });
 const dialogs = new Dialogs({ store, navigation, onPeople: showPeople });
 const timeline = new Timeline({ store, sync, navigation, dialogs });
-const composer = new Composer({ store, client, navigation, timeline });
+const typing = new TypingRelay({ client, seconds: () => store.state.limits.typing_seconds });
+const typingLine = new TypingLine({ store, client, navigation, onUnknown: (channel_id) => sync.loadPeople(channel_id) });
+const composer = new Composer({ store, client, navigation, timeline, typing });
 const reading = new Reading({ store, client, navigation, timeline });
 const away = new Away({ store, client });
 const activity = new Activity({
@@ -44,6 +47,7 @@ function draw() {
   showSidebar(store.state, navigation);
   timeline.draw();
   composer.draw();
+  typingLine.draw();
   showPeople();
   reading.look();
 }

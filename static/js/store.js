@@ -16,6 +16,7 @@
  * @typedef {{ messages: Message[], has_more: boolean, status: "loading" | "ready" | "failed" }} Timeline
  * @typedef {{ user_id: number, status: "online" | "away" | "offline", status_text?: string, status_emoji?: string,
  *   version: number }} Presence
+ * @typedef {{ user_ids: number[], until: number }} Typing  the others who type, and when (a monotonic clock, ms) that ends
  */
 
 /** A state that knows nothing yet. */
@@ -28,6 +29,8 @@ export const EMPTY = Object.freeze({
   /** @type {Record<number, Channel>} */ channels: {},
   /** @type {Record<number, Timeline>} */ timelines: {},
   /** @type {Record<number, Presence>} */ presence: {},
+  /** @type {Record<number, Typing>} */ typing: {},
+  /** @type {Record<number, User>} who was on a list; authors are in their messages */ people: {},
   /** @type {Record<string, Pending>} */ pending: {},
   /** @type {Record<string, any>} */ limits: {},
 });
@@ -63,14 +66,16 @@ export function applyEventToMessages(state, event, data) {
 }
 
 const EVENTS = {
-  "message.created": (state, { message }) => advanceRev(countUnread(applyMessage(state, message), message), message),
+  "message.created": applyCreation,
   "message.updated": (state, { message }) => advanceRev(applyMessage(state, message), message),
   "message.deleted": applyDeletion,
   "channel.added": (state, { channel }) => applyChannel(state, channel),
   "channel.updated": (state, { channel }) => applyChannel(state, { ...state.channels[channel.id], ...channel }),
   "channel.removed": (state, { channel_id }) => removeChannel(state, channel_id),
-  "channel.member_joined": (state, { channel_id, member_count }) => patchChannel(state, channel_id, { member_count }),
-  "channel.member_left": (state, { channel_id, member_count }) => patchChannel(state, channel_id, { member_count }),
+  "channel.member_joined": (state, { channel_id, user, member_count }) =>
+    patchChannel(applyPeople(state, [user]), channel_id, { member_count }),
+  "channel.member_left": (state, { channel_id, user_id, member_count }) =>
+    patchChannel(endTyping(state, channel_id, user_id), channel_id, { member_count }),
   "workspace.updated": (state, { workspace }) => patchWorkspace(state, workspace.id, workspace),
   "workspace.member_joined": applyWorkspaceJoin,
   "workspace.member_left": applyWorkspaceLeave,
@@ -99,6 +104,7 @@ export function removeChannel(state, channel_id) {
     ...state,
     channels: without(state.channels, channel_id),
     timelines: without(state.timelines, channel_id),
+    typing: without(state.typing, channel_id),
     pending: Object.fromEntries(pending.map((message) => [message.client_msg_id, message])),
   };
 }
@@ -152,6 +158,11 @@ export function applyMessage(state, message) {
   const messages = placeMessage(timeline.messages, message);
   if (messages === timeline.messages) return next;
   return { ...next, timelines: { ...next.timelines, [message.channel_id]: { ...timeline, messages } } };
+}
+
+function applyCreation(state, { message }) {
+  const applied = advanceRev(countUnread(applyMessage(state, message), message), message);
+  return endTyping(applied, message.channel_id, message.author.id);
 }
 
 function applyDeletion(state, { message_id, channel_id, rev }) {
@@ -253,6 +264,37 @@ export function applyPresence(state, entry) {
   return { ...state, presence: { ...state.presence, [entry.user_id]: { ...known, ...entry } } };
 }
 
+/**
+ * All who type in a channel from `now` on: whoever is not in the list has stopped.
+ * @param {{ channel_id: number, user_ids: number[], expires_in: number }} told  `expires_in` in seconds
+ */
+export function applyTyping(state, { channel_id, user_ids, expires_in }, now) {
+  if (!state.channels[channel_id]) return state;
+  return placeTyping(state, channel_id, { user_ids: user_ids.filter((id) => id !== state.me.id), until: now + expires_in * 1_000 });
+}
+
+/** Forget who has typed nothing for too long. */
+export function expireTyping(state, now) {
+  const over = Object.keys(state.typing).filter((channel_id) => state.typing[channel_id].until <= now);
+  return over.length ? { ...state, typing: over.reduce(without, state.typing) } : state;
+}
+
+function endTyping(state, channel_id, user_id) {
+  const typing = state.typing[channel_id];
+  if (!typing?.user_ids.includes(user_id)) return state;
+  return placeTyping(state, channel_id, { ...typing, user_ids: typing.user_ids.filter((id) => id !== user_id) });
+}
+
+function placeTyping(state, channel_id, typing) {
+  const others = without(state.typing, channel_id);
+  return { ...state, typing: typing.user_ids.length ? { ...others, [channel_id]: typing } : others };
+}
+
+/** @param {User[]} users */
+export function applyPeople(state, users) {
+  return { ...state, people: { ...state.people, ...byId(users) } };
+}
+
 /** @param {Pending} message */
 export function applyPending(state, message) {
   return { ...state, pending: { ...state.pending, [message.client_msg_id]: message } };
@@ -340,6 +382,13 @@ export function partnerOf(state, channel) {
 
 export function nameOf(user) {
   return user.display_name || user.username;
+}
+
+/** @returns {(User | undefined)[]} who types in a channel; undefined for who was never seen here */
+export function typistsOf(state, channel_id) {
+  const authors = (state.timelines[channel_id]?.messages ?? []).map(({ author }) => author);
+  const seen = { ...state.people, ...byId(authors), ...byId(state.channels[channel_id]?.members ?? []) };
+  return (state.typing[channel_id]?.user_ids ?? []).map((id) => seen[id]);
 }
 
 /** Holds the state and tells who listens, at most once per turn however many changes came. */

@@ -11,12 +11,14 @@ import {
   applyEvent,
   applyEventToMessages,
   applyPage,
+  applyPeople,
   applyTimelineStatus,
   doubtful,
   isLoaded,
 } from "./store.js";
 
 const PAGE = 50;
+const PEOPLE = 100;
 const CHANGES = 200;
 // More than this is sooner loaded anew than caught up.
 const CHANGES_PAGES = 10;
@@ -35,6 +37,8 @@ export class Sync {
   #asked = false;
   #greeted = false;
   #recounting = false;
+  /** The channels of which the members' names were asked for since the last boot. */
+  #peopled = new Set();
 
   constructor({ store, client, navigation, api, wait = (ms) => new Promise((done) => setTimeout(done, ms)) }) {
     this.#store = store;
@@ -83,6 +87,7 @@ export class Sync {
   #begin(boot, changes, channel_id, page) {
     // Pages that are still on their way belong to what is replaced here.
     this.#round++;
+    this.#peopled.clear();
     const later = (this.#held ?? []).filter(({ seq }) => seq > boot.seq);
     this.#held = null;
     this.#store.update((state) => {
@@ -160,6 +165,18 @@ export class Sync {
     const timeline = this.#store.state.timelines[channel_id];
     if (!channel_id || !this.#store.state.channels[channel_id] || (timeline && !again)) return;
     await this.#load(channel_id, {});
+  }
+
+  /** The names of members, once: of others than those who wrote something nobody here knows one. */
+  async loadPeople(channel_id) {
+    if (this.#peopled.has(channel_id)) return;
+    this.#peopled.add(channel_id);
+    try {
+      const { members } = await this.#api("channel.members", { channel_id, limit: PEOPLE });
+      this.#store.update((state) => applyPeople(state, members.map(({ user }) => user)));
+    } catch (error) {
+      if (error.status === 401) return signIn();
+    }
   }
 
   #loadFailed() {

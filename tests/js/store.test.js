@@ -13,14 +13,18 @@ import {
   applyOwnRead,
   applyPage,
   applyPending,
+  applyPeople,
   applyPresence,
   applyTimelineStatus,
+  applyTyping,
   channelName,
   channelsOf,
   doubtful,
+  expireTyping,
   partnerOf,
   patchPending,
   pendingOf,
+  typistsOf,
   unreadOf,
 } from "../../static/js/store.js";
 
@@ -324,6 +328,47 @@ test("a direct channel of two is about the other one, one of three about nobody 
   assert.equal(partnerOf(booted(), direct(ada)), ada);
   assert.equal(partnerOf(booted(), direct(ada, bob, eve)), null);
   assert.equal(partnerOf(booted(), channel()), null);
+});
+
+const types = (state, user_ids, more = {}) => applyTyping(state, { channel_id: GENERAL, user_ids, expires_in: 6, ...more }, 1_000);
+const typists = (state) => state.typing[GENERAL]?.user_ids ?? [];
+
+test("who types is the whole set that came last, without oneself", () => {
+  const two = types(booted(), [1, 2, 3]);
+  assert.deepEqual(typists(two), [2, 3]);
+  assert.deepEqual(typists(types(two, [3])), [3]);
+  assert.deepEqual(types(two, [1]).typing, {});
+});
+
+test("typing expires by itself, not sooner", () => {
+  const state = types(booted(), [2]);
+  assert.equal(expireTyping(state, 6_999), state);
+  assert.deepEqual(expireTyping(state, 7_000).typing, {});
+  assert.deepEqual(typists(expireTyping(types(state, [2], { expires_in: 9 }), 7_000)), [2]);
+});
+
+test("a message ends the typing of its author at once, and nobody else's", () => {
+  assert.deepEqual(typists(created(types(booted(), [2, 3]), message(11))), [3]);
+  assert.deepEqual(created(types(booted(), [2]), message(11)).typing, {});
+  const elsewhere = message(11, bob, { channel_id: 6 });
+  assert.deepEqual(typists(created(types(booted(), [2]), elsewhere)), [2]);
+});
+
+test("who leaves the channel types there no longer, and in a channel that is gone nobody does", () => {
+  const left = { channel_id: GENERAL, user_id: 2, member_count: 1 };
+  assert.deepEqual(typists(applyEvent(types(booted(), [2, 3]), "channel.member_left", left)), [3]);
+  assert.deepEqual(applyEvent(types(booted(), [2]), "channel.removed", { channel_id: GENERAL }).typing, {});
+});
+
+test("typing in a channel that is not mine changes nothing", () => {
+  const state = booted();
+  assert.equal(types(state, [2], { channel_id: 99 }), state);
+});
+
+test("who types has the name of an author or of a list, and else none", () => {
+  const state = applyPeople(types(opened(message(10)), [2, 3, 4]), [{ id: 3, username: "eve" }]);
+  assert.deepEqual(typistsOf(state, GENERAL).map((user) => user?.username), ["bob", "eve", undefined]);
+  assert.deepEqual(typistsOf(state, 6), []);
 });
 
 test("an event of a channel that is not mine changes nothing", () => {
