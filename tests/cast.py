@@ -26,6 +26,7 @@ from groups.actions.tokens import create_token
 from groups.actions.workspaces import create_workspace, invite_to_workspace, join_workspace
 from groups.models import Channel, Message, User, Workspace, WorkspaceMember
 from groups.models.workspace import Role
+from presence import typists, watching
 from realtime import limits, relay
 from realtime.models import OutboxEvent
 
@@ -38,6 +39,8 @@ def _fresh_process(settings: Any) -> None:
     """What a process remembers of users, by ids that the next test gives to others."""
     limits.forget_all()
     audiences.forget_all()
+    typists.forget_all()
+    watching.forget_all()
     cache.clear()
     # A test that does not try the limit must not meet it.
     settings.SEND_BURST = 1000
