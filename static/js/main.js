@@ -72,6 +72,7 @@ document.addEventListener("visibilitychange", () => {
   if (document.visibilityState !== "visible") return;
   client.wake();
   reading.look();
+  watching.again();
 });
 document.getElementById("sign-out").addEventListener("submit", () => {
   // Drafts are nobody's business who signs in at this tab later.

@@ -12,6 +12,7 @@ import {
   applyEventToMessages,
   applyPage,
   applyPeople,
+  applyPresence,
   applyTimelineStatus,
   doubtful,
   isLoaded,
@@ -141,6 +142,18 @@ export class Sync {
     if (this.#held) return void this.#held.push(frame);
     this.#store.update((state) => applyEvent(state, frame.event, frame.data));
     if (frame.event === "message.deleted") this.#recount();
+    if (frame.event === "workspace.member_joined") this.#meet(frame.data);
+  }
+
+  /** Who comes into a workspace is told of changes from then on, and has to ask for how it is. */
+  async #meet({ workspace, user }) {
+    if (user.id !== this.#store.state.me.id) return;
+    try {
+      const { presence } = await this.#api("presence.list", { workspace_id: workspace.id });
+      this.#store.update((state) => presence.reduce(applyPresence, state));
+    } catch (error) {
+      if (error.status === 401) return signIn();
+    }
   }
 
   /** Ask the server for its counts where those of this page are in doubt: soon, and once for many deletions. */

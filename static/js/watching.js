@@ -25,7 +25,13 @@ export class Watching {
     this.#store = store;
     this.#client = client;
     this.#navigation = navigation;
-    client.on("hello", () => this.#askIn(SOON_MS));
+    client.on("hello", () => this.again());
+  }
+
+  /** Another tab may have asked for others since: the last one to ask is the one who is told. */
+  again() {
+    this.#asked = "";
+    this.look();
   }
 
   look() {

@@ -335,3 +335,28 @@ test("counts that are older than the events are asked for again", async () => {
   await settled();
   assert.equal(unread(QUIET), 2);
 });
+
+const joined = (user) => ({ frame: { seq: ++server.seq, event: "workspace.member_joined", data: { workspace: { id: 3 }, user } } });
+
+test("who comes into a workspace asks who is there, and nobody does for somebody else", async () => {
+  await begin();
+  server["presence.list"] = () => ({ presence: [{ user_id: 2, status: "away", version: 4 }] });
+  hear(joined(bob));
+  await settled();
+  assert.deepEqual(store.state.presence, {});
+  hear(joined(ada));
+  await settled();
+  assert.equal(store.state.presence[2].status, "away");
+});
+
+test("the names of a channel's members are asked for once, and again after a new beginning", async () => {
+  await begin();
+  server["channel.members"] = () => ({ members: [{ user: bob, role: "member" }] });
+  await sync.loadPeople(GENERAL);
+  await sync.loadPeople(GENERAL);
+  assert.deepEqual(store.state.people, { 2: bob });
+  emit("resync");
+  await settled();
+  await sync.loadPeople(GENERAL);
+  assert.equal(server.asked.filter((what) => what === "channel.members").length, 2);
+});
