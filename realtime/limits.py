@@ -1,5 +1,6 @@
 """Token buckets per key, shared by every door and worker: `per_minute` refills, `burst` at most at once."""
 
+from collections.abc import Sequence
 from threading import Lock
 from typing import cast
 
@@ -7,36 +8,48 @@ from realtime import clock
 from realtime.backends import redis
 from realtime.errors import RateLimited, Unavailable
 
-# ARGV: tokens per second, burst. The seconds until a token is there, as text; "0" when one was taken.
+# ARGV: tokens per second, burst. For each key the seconds until a token is there, as text; "0" where one was taken.
 SPEND = """
 local now = redis.call('TIME')
 now = now[1] + now[2] / 1000000
-local bucket = redis.call('HMGET', KEYS[1], 'tokens', 'at')
-local rate, burst = tonumber(ARGV[1]), tonumber(ARGV[2])
-local tokens = math.min(burst, (bucket[1] or burst) + math.max(0, now - (bucket[2] or now)) * rate)
-if tokens < 1 then return tostring((1 - tokens) / rate) end
-redis.call('HSET', KEYS[1], 'tokens', tostring(tokens - 1), 'at', string.format('%.6f', now))
-redis.call('EXPIRE', KEYS[1], math.ceil(burst / rate) + 1)
-return '0'
+local rate, burst, waits = tonumber(ARGV[1]), tonumber(ARGV[2]), {}
+for i, key in ipairs(KEYS) do
+  local bucket = redis.call('HMGET', key, 'tokens', 'at')
+  local tokens = math.min(burst, (bucket[1] or burst) + math.max(0, now - (bucket[2] or now)) * rate)
+  if tokens < 1 then
+    waits[i] = tostring((1 - tokens) / rate)
+  else
+    redis.call('HSET', key, 'tokens', tostring(tokens - 1), 'at', string.format('%.6f', now))
+    redis.call('EXPIRE', key, math.ceil(burst / rate) + 1)
+    waits[i] = '0'
+  end
+end
+return waits
 """
 
 
 def spend(key: str, *, per_minute: float, burst: float) -> None:
     """Take one token. Raises RateLimited, which takes none, with the seconds until one is there."""
-    rate = per_minute / 60
-    connection = redis()
-    try:
-        if connection is None:
-            wait = _buckets.spend(key, rate, burst)
-        else:
-            wait = float(
-                connection.run(lambda client: cast(bytes, client.eval(SPEND, 1, f"ms:limit:{key}", rate, burst)))
-            )
-    except Unavailable:
-        # An outage must not stop people from writing; until it ends each worker counts for itself.
-        wait = _buckets.spend(key, rate, burst)
+    [wait] = spend_each([key], per_minute=per_minute, burst=burst)
     if wait > 0:
         raise RateLimited(wait)
+
+
+def spend_each(keys: Sequence[str], *, per_minute: float, burst: float) -> list[float]:
+    """Take one token of each key that has one: for each the seconds until a token is there, 0 where one was taken."""
+    rate = per_minute / 60
+    connection = redis()
+    if connection is not None:
+        names = [f"ms:limit:{key}" for key in keys]
+        try:
+            waits = connection.run(
+                lambda client: cast(list[bytes], client.eval(SPEND, len(names), *names, rate, burst))
+            )
+            return [float(wait) for wait in waits]
+        except Unavailable:
+            # An outage must not stop people from writing; until it ends each worker counts for itself.
+            pass
+    return [_buckets.spend(key, rate, burst) for key in keys]
 
 
 def forget_all() -> None:

@@ -10,7 +10,7 @@ import hashlib
 import secrets
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import orjson
@@ -22,6 +22,9 @@ from realtime.streams import Entry, Gap, Placed, Position
 
 REMEMBER_IDS_SECONDS = 60
 """How long an event that nobody reads is known. Its id comes again only while its outbox row lives: seconds."""
+
+PLACES_AT_ONCE = 50_000
+"""In how many streams one script puts its entries, counted for each entry."""
 
 # ARGV: the epoch for a new stream, milliseconds to live, listener or "", seconds that it listens
 OPEN = """
@@ -39,29 +42,51 @@ redis.call('PEXPIRE', KEYS[1] .. ':l', ARGV[2])
 return {epoch, tonumber(redis.call('HGET', KEYS[1], 'q'))}
 """
 
-# KEYS: the body, then the streams. ARGV: event id, body, milliseconds to live, entries kept, seconds to remember ids.
-# False for an event that was here before, else for each open stream {its place in KEYS, seq, listener, ...}.
+# KEYS: the bodies of the entries, then the streams, those that get the same entries one after the other.
+# ARGV: how many entries, milliseconds to live, entries kept, seconds to remember ids; for each entry its id and body;
+# for each group of streams that get the same entries how many streams, and the numbers of the entries, "1 2 5".
+# {numbers of the entries that were not here before, for each open stream {its place after the bodies, the seq of the
+# last of them, listener, ...}}.
 APPEND = """
-if not redis.call('SET', KEYS[1], ARGV[2], 'NX', 'PX', ARGV[3]) then return false end
-local now, kept, placed = tonumber(redis.call('TIME')[1]), tonumber(ARGV[4]), {}
-for i = 2, #KEYS do
-  local fields = redis.call('HGETALL', KEYS[i])
-  if #fields > 0 then
-    local list = KEYS[i] .. ':l'
-    local place = {i - 1, redis.call('HINCRBY', KEYS[i], 'q', 1)}
-    local length = redis.call('RPUSH', list, ARGV[1])
-    if length == 1 then redis.call('PEXPIRE', list, redis.call('PTTL', KEYS[i])) end
-    if length > kept then redis.call('LTRIM', list, -kept, -1) end
-    for f = 1, #fields, 2 do
-      if string.sub(fields[f], 1, 2) == 'w:' and tonumber(fields[f + 1]) >= now then
-        place[#place + 1] = string.sub(fields[f], 3)
-      end
-    end
-    placed[#placed + 1] = place
-  end
+local count, kept, now = tonumber(ARGV[1]), tonumber(ARGV[3]), tonumber(redis.call('TIME')[1])
+local fresh, new, read, placed, key = {}, {}, {}, {}, count
+for i = 1, count do
+  fresh[i] = redis.call('SET', KEYS[i], ARGV[4 + 2 * i], 'NX', 'PX', ARGV[2])
+  if fresh[i] then new[#new + 1] = i end
 end
-if #placed == 0 then redis.call('SET', KEYS[1], '', 'EX', ARGV[5]) end
-return placed
+for at = 5 + 2 * count, #ARGV, 2 do
+  local ids, numbers, open = {}, {}, false
+  for number in string.gmatch(ARGV[at + 1], '%d+') do
+    number = tonumber(number)
+    if fresh[number] then
+      ids[#ids + 1] = ARGV[3 + 2 * number]
+      numbers[#numbers + 1] = number
+    end
+  end
+  for _ = 1, tonumber(ARGV[at]) do
+    key = key + 1
+    local fields = #ids > 0 and redis.call('HGETALL', KEYS[key]) or {}
+    if #fields > 0 then
+      open = true
+      local list = KEYS[key] .. ':l'
+      local place = {key - count, redis.call('HINCRBY', KEYS[key], 'q', #ids)}
+      local length = redis.call('RPUSH', list, unpack(ids))
+      if length == #ids then redis.call('PEXPIRE', list, redis.call('PTTL', KEYS[key])) end
+      if length > kept then redis.call('LTRIM', list, -kept, -1) end
+      for f = 1, #fields, 2 do
+        if string.sub(fields[f], 1, 2) == 'w:' and tonumber(fields[f + 1]) >= now then
+          place[#place + 1] = string.sub(fields[f], 3)
+        end
+      end
+      placed[#placed + 1] = place
+    end
+  end
+  if open then for _, number in ipairs(numbers) do read[number] = true end end
+end
+for _, number in ipairs(new) do
+  if not read[number] then redis.call('SET', KEYS[number], '', 'EX', ARGV[4]) end
+end
+return {new, placed}
 """
 
 # ARGV: epoch and seq after which, entries kept. {epoch, seq, id, ...}; ids only when that is whole.
@@ -105,8 +130,7 @@ class RedisStreams:
 
     def append(self, entries: Sequence[tuple[Entry, Iterable[str]]]) -> list[Placed]:
         # One after the other: in a pipeline a later one could succeed where an earlier one failed.
-        placed = (self._append(entry, names) for entry, names in entries)
-        return [found for found in placed if found is not None]
+        return [placed for piece in _pieces(entries) for placed in self._append(piece)]
 
     def read(self, stream: str, after: Position) -> list[tuple[int, Entry]]:
         [(epoch, seq, *ids)] = self._run([(READ, [self._key(stream)], [after.epoch, after.seq, self._events])])
@@ -122,33 +146,49 @@ class RedisStreams:
         entries = [_unpacked(event_id, body) for event_id, body in zip(ids, bodies, strict=True)]
         return list(enumerate(entries, start=after.seq + 1))
 
-    def _append(self, entry: Entry, names: Iterable[str]) -> Placed | None:
-        found: Placed | None = None
-        milliseconds = round(self._seconds * 1000)
-        arguments = [entry.event_id, _packed(entry), milliseconds, self._events, REMEMBER_IDS_SECONDS]
-        for shard, streams in self._by_shard(names).items():
-            keys = [f"ms:{{{shard}}}:b:{entry.event_id}", *map(self._key, streams)]
-            [places] = self._run([(APPEND, keys, arguments)])
-            if places is None:
-                continue
-            found = found or Placed(entry, {}, {})
-            for place, seq, *listeners in places:
-                stream = streams[place - 1]
-                found.seqs[stream] = seq
-                found.listeners[stream] = [listener.decode() for listener in listeners]
-        return found
+    def _append(self, entries: Sequence[tuple[Entry, Sequence[str]]]) -> list[Placed]:
+        """In one step for each shard."""
+        shards: defaultdict[int, defaultdict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+        for number, (_entry, names) in enumerate(entries, start=1):
+            for name in names:
+                shards[self._shard(name)][name].append(number)
+        found: dict[int, Placed] = {}
+        for shard, numbers_of in shards.items():
+            new, places = self._append_to_shard(shard, [entry for entry, _names in entries], numbers_of)
+            for number in new:
+                found.setdefault(number, Placed(entries[number - 1][0], {}, {}))
+            for stream, top, listeners in places:
+                appended = [number for number in numbers_of[stream] if number in new]
+                for seq, number in enumerate(appended, start=top - len(appended) + 1):
+                    found[number].seqs[stream] = seq
+                    found[number].listeners[stream] = listeners
+        return [found[number] for number in sorted(found)]
+
+    def _append_to_shard(
+        self, shard: int, entries: Sequence[Entry], numbers_of: Mapping[str, Sequence[int]]
+    ) -> tuple[set[int], list[tuple[str, int, list[str]]]]:
+        """The numbers of the new entries; for each open stream its name, its seq after them and who listens."""
+        alike: defaultdict[tuple[int, ...], list[str]] = defaultdict(list)
+        for stream, numbers in numbers_of.items():
+            alike[tuple(numbers)].append(stream)
+        streams = [stream for group in alike.values() for stream in group]
+        keys = [f"ms:{{{shard}}}:b:{entry.event_id}" for entry in entries] + [self._key(stream) for stream in streams]
+        arguments: list[Any] = [len(entries), round(self._seconds * 1000), self._events, REMEMBER_IDS_SECONDS]
+        for entry in entries:
+            arguments += [entry.event_id, _packed(entry)]
+        for numbers, group in alike.items():
+            arguments += [len(group), " ".join(map(str, numbers))]
+        [(new, places)] = self._run([(APPEND, keys, arguments)])
+        return set(new), [
+            (streams[place - 1], top, [listener.decode() for listener in listeners])
+            for place, top, *listeners in places
+        ]
 
     def _shard(self, stream: str) -> int:
         return zlib.crc32(stream.encode()) % self._shards
 
     def _key(self, stream: str) -> str:
         return f"ms:{{{self._shard(stream)}}}:s:{stream}"
-
-    def _by_shard(self, names: Iterable[str]) -> dict[int, list[str]]:
-        streams: defaultdict[int, list[str]] = defaultdict(list)
-        for name in dict.fromkeys(names):
-            streams[self._shard(name)].append(name)
-        return streams
 
     def _run(self, calls: Sequence[tuple[str, list[str], list[Any]]]) -> list[Any]:
         """Run scripts in order. A restarted Redis has to be given them again; running them twice changes nothing."""
@@ -170,6 +210,21 @@ class RedisStreams:
                 return attempt(client)
 
         return self._connection.run(with_scripts)
+
+
+def _pieces(entries: Sequence[tuple[Entry, Iterable[str]]]) -> Iterator[list[tuple[Entry, Sequence[str]]]]:
+    """The entries with each name once, in pieces that keep Redis from others for some milliseconds at most."""
+    piece: list[tuple[Entry, Sequence[str]]] = []
+    places = 0
+    for entry, names in entries:
+        once = tuple(dict.fromkeys(names))
+        places += len(once)
+        if piece and places > PLACES_AT_ONCE:
+            yield piece
+            piece, places = [], len(once)
+        piece.append((entry, once))
+    if piece:
+        yield piece
 
 
 def _packed(entry: Entry) -> bytes:

@@ -46,7 +46,7 @@ class Sent(NamedTuple):
 
 Outcome = Sent | Exception
 
-REFUSALS = (ValidationError, PermissionDenied, ObjectDoesNotExist, Conflict, RateLimited)
+REFUSALS = (ValidationError, PermissionDenied, ObjectDoesNotExist, Conflict)
 
 
 def send_message(
@@ -75,7 +75,12 @@ def send_messages(drafts: Sequence[Draft]) -> list[Outcome]:
     """
     outcomes: list[Outcome | None] = [None] * len(drafts)
     writing: dict[int, _Checked] = {}
-    for index, draft in enumerate(drafts):
+    keys = [f"send:{draft.author.pk}" for draft in drafts]
+    waits = limits.spend_each(keys, per_minute=settings.SEND_PER_MINUTE, burst=settings.SEND_BURST)
+    for index, (draft, wait) in enumerate(zip(drafts, waits, strict=True)):
+        if wait > 0:
+            outcomes[index] = RateLimited(wait)
+            continue
         try:
             writing[index] = _checked(draft)
         except REFUSALS as refusal:
@@ -97,7 +102,6 @@ class _Checked(NamedTuple):
 
 
 def _checked(draft: Draft) -> _Checked:
-    limits.spend(f"send:{draft.author.pk}", per_minute=settings.SEND_PER_MINUTE, burst=settings.SEND_BURST)
     body = checked_body(draft.body)
     return _Checked(replace(draft, body=body), render(body))
 

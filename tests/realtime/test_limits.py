@@ -134,6 +134,17 @@ def test_workers_share_a_bucket_in_redis(shared: None) -> None:
     assert [*mine, *theirs] == [0, 0, 0, pytest.approx(10, abs=1)]
 
 
+@pytest.mark.parametrize("where", ["memory", "shared"])
+def test_of_many_keys_at_once_each_spends_its_own(where: str, request: pytest.FixtureRequest) -> None:
+    if where == "shared":
+        request.getfixturevalue("shared")
+    keys = ["send:1", "send:2", "send:1", "send:1", "send:2"]
+
+    waits = limits.spend_each(keys, per_minute=6, burst=2)
+
+    assert waits == [0, 0, 0, pytest.approx(10, abs=1), 0]
+
+
 def test_a_bucket_in_redis_refills_at_its_rate(shared: None) -> None:
     for _ in range(3):
         spend(per_minute=1200)

@@ -6,11 +6,18 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from realtime import streams_redis
+from realtime.errors import Unavailable
+from realtime.redis_connection import RedisConnection
 from realtime.streams import Entry, Gap, Position, Streams
 from realtime.streams_memory import MemoryStreams
+from realtime.streams_redis import RedisStreams
 from tests.realtime.conftest import MakeStreams
 
 THREADS = 8
@@ -258,6 +265,61 @@ def test_threads_that_append_at_once_make_no_hole_and_one_order(make_streams: Ma
         assert [seq for seq, _ in found] == list(range(1, len(found) + 1))
         places = [place[event_id] for _, event_id in found]
         assert places == sorted(places)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    # Nobody opened the stream e.
+    audiences=st.lists(st.lists(st.sampled_from("abcde"), max_size=5), min_size=8, max_size=8),
+    steps=st.lists(st.lists(st.integers(0, 7), max_size=12), max_size=4),
+    most=st.integers(1, 8),
+    shards=st.sampled_from([1, 3]),
+)
+def test_many_entries_at_once_get_the_seqs_that_they_would_get_one_by_one(
+    redis_url: str, audiences: list[list[str]], steps: list[list[int]], most: int, shards: int
+) -> None:
+    connection = RedisConnection(redis_url)
+    connection.client.flushdb()
+    in_redis = RedisStreams(connection, events=100, seconds=60, listen_seconds=15, shards=shards)
+    in_memory = MemoryStreams(events=100, seconds=60)
+    starts = {name: (in_redis.open(name), in_memory.open(name)) for name in "abcd"}
+    entries = [(entry(), audience) for audience in audiences]
+    with pytest.MonkeyPatch.context() as small:
+        small.setattr(streams_redis, "PLACES_AT_ONCE", most)
+        for step in steps:
+            many = in_redis.append([entries[number] for number in step])
+            alone = [found for number in step for found in in_memory.append([entries[number]])]
+            assert [found[:2] for found in many if found.seqs] == [found[:2] for found in alone if found.seqs]
+    for name, (there, here) in starts.items():
+        assert log(in_redis, name, there) == log(in_memory, name, here)
+    connection.client.close()
+
+
+def test_what_is_appended_after_a_failure_was_not_appended_before_it(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = RedisConnection(redis_url)
+    connection.client.flushdb()
+    streams = RedisStreams(connection, events=100, seconds=60, listen_seconds=15)
+    start = streams.open("user:1")
+    monkeypatch.setattr(streams_redis, "PLACES_AT_ONCE", 2)
+    entries = [entry() for _ in range(6)]
+    run, calls = connection.run, itertools.count()
+
+    def fail_once(work: Any) -> Any:
+        if next(calls) == 1:
+            raise Unavailable("Redis")
+        return run(work)
+
+    monkeypatch.setattr(connection, "run", fail_once)
+    with pytest.raises(Unavailable):
+        streams.append([(one, ["user:1"]) for one in entries])
+    assert [event_id for _, event_id in log(streams, "user:1", start)] == [one.event_id for one in entries[:2]]
+
+    streams.append([(one, ["user:1"]) for one in entries])
+
+    assert [event_id for _, event_id in log(streams, "user:1", start)] == [one.event_id for one in entries]
+    connection.client.close()
 
 
 def test_a_stream_that_nobody_opens_any_more_is_forgotten(make_streams: MakeStreams) -> None:

@@ -14,8 +14,8 @@ class Mutation(AppConfig):
     def ready(self) -> None:
         from realtime import streams_redis
 
-        once = "if not redis.call('SET', KEYS[1], ARGV[2], 'NX', 'PX', ARGV[3]) then return false end"
-        always = "redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])"
+        once = "redis.call('SET', KEYS[i], ARGV[4 + 2 * i], 'NX', 'PX', ARGV[2])"
+        always = "redis.call('SET', KEYS[i], ARGV[4 + 2 * i], 'PX', ARGV[2])"
         if once not in streams_redis.APPEND:
             raise RuntimeError("the script was rewritten, and this mutation must be")
         streams_redis.APPEND = streams_redis.APPEND.replace(once, always)
