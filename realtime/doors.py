@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qs
@@ -70,18 +71,22 @@ class Remembering:
 
     def __init__(self, authenticate: Authenticate) -> None:
         self._authenticate = authenticate
-        self._known: dict[tuple[bytes, ...], tuple[float, Caller]] = {}
+        self._known: OrderedDict[tuple[bytes, ...], tuple[float, Caller]] = OrderedDict()
 
     async def __call__(self, scope: Scope) -> Caller:
         if b"ticket=" in scope["query_string"]:  # works once, so it must not be remembered
             return await threads.run(self._authenticate, scope)
         now = clock.monotonic()
         key = tuple(value for name, value in scope["headers"] if name in _WHO)
+        while self._known and next(iter(self._known.values()))[0] < now:
+            self._known.popitem(last=False)
         until, caller = self._known.get(key, (0.0, None))
         if caller is None or until < now or hub.has_ended(caller.user.pk, caller.credential):
             caller = await threads.run(self._authenticate, scope)
             if len(self._known) >= self.MANY:
                 self._known.clear()
+            # The newest is the last that is forgotten.
+            self._known.pop(key, None)
             self._known[key] = (now + REMEMBERED_SECONDS, caller)
         return caller
 

@@ -5,8 +5,10 @@ the hub, which the event itself wakes.
 """
 
 import asyncio
+import contextvars
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
+from math import ceil
 from typing import Any, Final
 
 import orjson
@@ -28,6 +30,8 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 PATH: Final = "/poll/user/"
 MOST_SECONDS: Final = 50.0
 """Proxies cut a silent request at 60 s."""
+TICK_SECONDS: Final = 0.25
+"""A poll without frames may be answered so much late."""
 
 _STATUS = {
     Close.NOT_SIGNED_IN: 401,
@@ -46,16 +50,10 @@ class PollDoor:
         self._caller_of = Remembering(authenticate)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        waiting = _Waiting()
         try:
-            if scope["method"] != "GET":
-                raise Refused(Close.BAD_PROTOCOL, "method_not_allowed")
-            caller = await self._caller_of(scope)
-            query = query_of(scope)
-            wait = _seconds(query.get("wait"))
-            waiting = _Waiting()
-            named = scope["path"].removeprefix(PATH)
-            session = open_session(caller, named=named, asked_id=query.get("session"), transport=waiting)
-            answer = await _poll(session, waiting, Cursor(query.get("epoch"), query.get("since")), wait, receive)
+            seconds = await self._begin(scope, waiting)
+            answer = await waiting.answer(receive, seconds)
         except Unavailable:
             await _respond(send, 503, _problem(Refused(Close.OVERLOADED, "unavailable")), "application/problem+json")
         except Refused as refused:
@@ -63,14 +61,41 @@ class PollDoor:
         else:
             if answer is not None:
                 await _respond(send, 200, answer, "application/json")
+        finally:
+            if waiting.session is not None:
+                hub.remove(waiting.session)
+
+    async def _begin(self, scope: Scope, waiting: "_Waiting") -> float:
+        """Open the session; how long to wait for frames. What was asked for is not kept meanwhile."""
+        if scope["method"] != "GET":
+            raise Refused(Close.BAD_PROTOCOL, "method_not_allowed")
+        caller = await self._caller_of(scope)
+        query = query_of(scope)
+        seconds = _seconds(query.get("wait"))
+        named = scope["path"].removeprefix(PATH)
+        session = open_session(caller, named=named, asked_id=query.get("session"), transport=waiting)
+        # In a context of its own, which Django's cache leaves something of a kilobyte in.
+        leased = (
+            await threads.run(_renew_lease, session)
+            if streams().shared
+            else contextvars.copy_context().run(_renew_lease, session)
+        )
+        waiting.session = session
+        started = await follow(session, Cursor(query.get("epoch"), query.get("since")))
+        if not leased or started.mode == "resume_failed":
+            waiting.hello = orjson.dumps(hello_of(session, started))
+        session.begin(None, started.at, started.replay)
+        return seconds if started.mode == "resumed" else 0.0
 
 
 class _Waiting:
     """The transport of one poll. Its task waits for the client to go away, and is woken out of that by frames."""
 
-    __slots__ = ("_ready", "_timeout")
+    __slots__ = ("_ready", "_timeout", "hello", "session")
 
     def __init__(self) -> None:
+        self.session: Session | None = None
+        self.hello = b""
         self._ready = False
         self._timeout: asyncio.Timeout | None = None
 
@@ -83,38 +108,56 @@ class _Waiting:
     def close(self, close: Close) -> None:
         self.wake()
 
-    async def until_ready(self, receive: Receive, seconds: float) -> bool:
-        """Wait for frames, no longer than so many seconds; whether the client waits too."""
-        if self._ready:  # the replay, or what was held back, is in the outbox
-            return True
+    async def answer(self, receive: Receive, seconds: float) -> bytes | None:
+        """The body of the answer, with frames or after so many seconds; None when nobody waits for it any more."""
+        if seconds and not self._ready and await self._gone(receive, seconds):
+            return None
+        session = self.session
+        assert session, "it has begun"
+        if session.closed is not None:
+            raise Refused(session.closed, session.closed_code)
+        frames = b",".join(filter(None, [self.hello, session.take_all()]))
+        return b'{"frames":[%b],"epoch":%b,"seq":%d}' % (frames, orjson.dumps(session.epoch), session.seq)
+
+    async def _gone(self, receive: Receive, seconds: float) -> bool:
+        """Wait, no longer than that; whether the client went away meanwhile."""
+        tick = _deadlines.add(self, seconds)
         try:
-            async with asyncio.timeout(seconds) as self._timeout:
+            async with asyncio.timeout(None) as self._timeout:
                 while (await receive())["type"] != "http.disconnect":
                     pass
         except TimeoutError:
-            return True
+            return False
         finally:
             self._timeout = None
-        return False
+            _deadlines.discard(self, tick)
+        return True
 
 
-async def _poll(session: Session, waiting: _Waiting, cursor: Cursor, wait: float, receive: Receive) -> bytes | None:
-    """The body of the answer; None when nobody waits for it any more."""
-    leased = await threads.run(_renew_lease, session) if streams().shared else _renew_lease(session)
-    try:
-        started = await follow(session, cursor)
-        failed = started.mode == "resume_failed"
-        hello = None if leased and not failed else hello_of(session, started)
-        session.begin(None, started.at, started.replay)
-        held = cursor.seq is not None and not failed
-        if held and not await waiting.until_ready(receive, wait):
-            return None
-        if session.closed is not None:
-            raise Refused(session.closed, session.closed_code)
-        frames = b",".join(filter(None, [b"" if hello is None else orjson.dumps(hello), session.take_all()]))
-        return b'{"frames":[%b],"epoch":%b,"seq":%d}' % (frames, orjson.dumps(session.epoch), session.seq)
-    finally:
-        hub.remove(session)
+class _Deadlines:
+    """When parked polls have waited long enough: one timer for all whose time is up within the same tick."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, set[_Waiting]] = {}
+
+    def add(self, waiting: _Waiting, seconds: float) -> int:
+        loop = asyncio.get_running_loop()
+        tick = ceil((loop.time() + seconds) / TICK_SECONDS)
+        if tick not in self._waiting:
+            self._waiting[tick] = set()
+            loop.call_at(tick * TICK_SECONDS, self._end, tick)
+        self._waiting[tick].add(waiting)
+        return tick
+
+    def discard(self, waiting: _Waiting, tick: int) -> None:
+        self._waiting.get(tick, set()).discard(waiting)
+
+    def _end(self, tick: int) -> None:
+        for waiting in self._waiting.pop(tick):
+            waiting.wake()
+
+
+_deadlines = _Deadlines()
 
 
 def _renew_lease(session: Session) -> bool:

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 
@@ -66,6 +67,24 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().resume_writing()
         if self.on_drained is not None:
             self.on_drained()
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """For parked polls: nothing of uvicorn's changes but how much memory it takes meanwhile."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.pipeline = _Pipeline()  # type: ignore[assignment]
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.flow._is_writable_event = _Gate()  # type: ignore[assignment]
+
+    def on_headers_complete(self) -> None:
+        before = self.cycle
+        super().on_headers_complete()
+        if self.cycle is not before:
+            self.cycle.message_event = _Bell()  # type: ignore[assignment]
 
 
 def _is_utf_8(content: bytes) -> bool:
@@ -133,3 +152,33 @@ class _Gate:
     async def wait(self) -> None:
         if self._closed is not None:
             await self._closed.wait()
+
+
+class _Bell:
+    """What uvicorn needs of an asyncio.Event that one task waits for."""
+
+    __slots__ = ("_rung", "_waiter")
+
+    def __init__(self) -> None:
+        self._rung = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    def set(self) -> None:
+        self._rung = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def clear(self) -> None:
+        self._rung = False
+
+    async def wait(self) -> None:
+        if not self._rung:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+
+
+class _Pipeline(list[Any]):
+    """What uvicorn needs of a deque of requests, which is nearly always empty."""
+
+    def appendleft(self, item: Any) -> None:
+        self.insert(0, item)

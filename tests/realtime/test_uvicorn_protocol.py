@@ -7,7 +7,7 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 from websockets.frames import Frame, Opcode
 
-from realtime.uvicorn_protocol import SocketProtocol, _framed, _Gate, _Queue
+from realtime.uvicorn_protocol import SocketProtocol, _Bell, _framed, _Gate, _Pipeline, _Queue
 
 
 @pytest.mark.parametrize("length", [0, 1, 125, 126, 127, 65_535, 65_536, 100_000])
@@ -60,6 +60,35 @@ def test_a_gate_holds_who_comes_while_it_is_closed() -> None:
         return [*held, gate.is_set()]
 
     assert asyncio.run(pass_through()) == [False, False, True]
+
+
+def test_a_bell_wakes_who_waits_and_rings_until_it_is_cleared() -> None:
+    async def hear() -> list[bool]:
+        bell = _Bell()
+        waiting = asyncio.ensure_future(bell.wait())
+        await asyncio.sleep(0)
+        heard = [waiting.done()]
+        bell.set()
+        bell.set()
+        await waiting
+        await bell.wait()
+        bell.clear()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(bell.wait(), 0.001)
+        bell.set()
+        await bell.wait()
+        return heard
+
+    assert asyncio.run(hear()) == [False]
+
+
+def test_requests_that_came_in_a_row_leave_the_pipeline_in_their_order() -> None:
+    pipeline = _Pipeline()
+    for number in (1, 2, 3):
+        pipeline.appendleft(number)
+
+    assert [pipeline.pop() for _ in range(3)] == [1, 2, 3]
+    assert not pipeline
 
 
 def test_the_attributes_of_a_protocol_are_few_enough_to_share_their_names() -> None:
