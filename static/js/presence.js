@@ -27,7 +27,7 @@ export function statusLine(user) {
 
 /** @returns {number[]} whose presence the page shows, what is looked at first: dialogs, then beside, then the newest messages */
 export function shownPeople() {
-  const portraits = [...document.querySelectorAll("[data-portrait]")].reverse();
+  const portraits = [...document.querySelectorAll("[data-portrait]:not(dialog:not([open]) *)")].reverse();
   const inMessages = portraits.filter((node) => node.closest(".timeline"));
   const elsewhere = portraits.filter((node) => !node.closest(".timeline"));
   return [...new Set([...elsewhere, ...inMessages].map((node) => Number(node.dataset.portrait)))];
