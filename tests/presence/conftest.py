@@ -30,6 +30,13 @@ def stores(request: pytest.FixtureRequest, settings: LazySettings) -> Iterator[s
 
 
 @pytest.fixture
+def shared(settings: LazySettings, redis_url: str) -> Iterator[str]:
+    """Empty stores of several workers: a process without a hub sends events to those only."""
+    settings.REDIS_URL = redis_url
+    yield from _fresh("redis")
+
+
+@pytest.fixture
 def memory() -> Iterator[str]:
     """Empty stores in memory, for what no store changes."""
     yield from _fresh("memory")

@@ -174,12 +174,13 @@ def test_while_the_leases_are_away_a_text_is_kept_and_told_later(
 ) -> None:
     ear = Ear(bob)
 
-    def away(holder: str) -> None:
+    def away(*arguments: Any) -> None:
         raise Unavailable("Redis")
 
     with monkeypatch.context() as broken, told():
         broken.setattr(leases(), "tell_again", away)
-        assert api(ada)("presence.set_status_text", status_text="lunch").status == 200
+        broken.setattr(leases(), "statuses", away)
+        assert api(ada)("presence.set_status_text", status_text="lunch").body["presence"]["status_text"] == "lunch"
     still.advance(A_MOMENT)
     announcing.sweep()
 
