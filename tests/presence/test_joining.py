@@ -11,6 +11,8 @@ from realtime.backends import leases
 from realtime.errors import Unavailable
 from tests.presence.conftest import Ear, attach
 
+pytestmark = pytest.mark.django_db(transaction=True)  # what follows a commit needs one
+
 
 @pytest.fixture
 def invite(workspace: Workspace, grace: User) -> str:
@@ -18,25 +20,23 @@ def invite(workspace: Workspace, grace: User) -> str:
 
 
 def test_the_members_are_told_of_who_joins_while_online(
-    shared: str, general: Channel, bob: User, eve: User, invite: str, django_capture_on_commit_callbacks: Any
+    shared: str, general: Channel, bob: User, eve: User, invite: str
 ) -> None:
     ear, own = Ear(bob), Ear(eve)
     attach(eve)
     announcing.announce()
     assert (ear.of(eve), own.of(eve)) == ([], ["online"])
 
-    with django_capture_on_commit_callbacks(execute=True):
-        join_workspace(user=eve, token=invite)
+    join_workspace(user=eve, token=invite)
 
     assert ear.of(eve) == ["online"]
 
 
 def test_nobody_is_told_of_who_joins_while_offline(
-    shared: str, general: Channel, bob: User, eve: User, invite: str, django_capture_on_commit_callbacks: Any
+    shared: str, general: Channel, bob: User, eve: User, invite: str
 ) -> None:
     ear = Ear(bob)
-    with django_capture_on_commit_callbacks(execute=True):
-        join_workspace(user=eve, token=invite)
+    join_workspace(user=eve, token=invite)
     announcing.announce()
 
     assert ear.told == []
@@ -47,14 +47,12 @@ def test_an_outage_of_the_leases_keeps_nobody_out(
     general: Channel,
     eve: User,
     invite: str,
-    django_capture_on_commit_callbacks: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def away(holders: list[str]) -> Any:
         raise Unavailable("Redis")
 
     monkeypatch.setattr(leases(), "statuses", away)
-    with django_capture_on_commit_callbacks(execute=True):
-        workspace = join_workspace(user=eve, token=invite)
+    workspace = join_workspace(user=eve, token=invite)
 
     assert workspace.members.filter(user=eve).exists()
