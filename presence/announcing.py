@@ -28,7 +28,7 @@ from realtime.streams import Entry
 
 log = logging.getLogger(__name__)
 
-CHANGES_AT_ONCE: Final = 200
+CHANGES_AT_ONCE: Final = 100
 """They share queries, and those who wait for the first of them do not wait for long."""
 SWEPT_AT_ONCE: Final = 500
 
