@@ -8,7 +8,7 @@ import pytest
 from groups.actions.channels import open_direct_channel
 from groups.actions.workspaces import create_workspace
 from groups.models import Channel, User, Workspace, WorkspaceMember
-from presence import actions
+from presence import actions, watching
 from presence.announcing import announce
 from presence.audiences import heard_of_by, told_of
 from realtime import clock
@@ -122,6 +122,7 @@ def test_a_watch_answers_the_presence_of_those_whom_the_caller_may_see(
 
     assert [(one["user_id"], one["status"]) for one in answer] == sorted([(ada.pk, "online"), (gus.pk, "offline")])
     assert heard_of_by(bob) == ids(bob, ada, gus)
+    assert watching.watched_by(bob.pk) == ids(ada, gus)
     assert told_of([eve.pk]) == {eve.pk: {eve.pk}}
 
 
