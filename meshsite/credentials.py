@@ -14,7 +14,7 @@ from django.contrib.auth import get_user
 from django.http import HttpRequest
 
 from groups.models import ApiToken, User
-from realtime import clock, tickets
+from realtime import clock, resume_tokens, tickets
 from realtime.commands import ALL_SCOPES, Caller
 from realtime.errors import Close, Refused
 from realtime.hub import Ended
@@ -61,7 +61,8 @@ def issue_ticket(caller: Caller) -> str:
 def authenticate(scope: Mapping[str, Any]) -> Caller:
     """The caller of an ASGI scope. Raises Refused: 4401 without valid credentials, 4403 for a foreign Origin."""
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-    ticket = parse_qs(scope["query_string"].decode("latin-1")).get("ticket")
+    query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    ticket, resume_token = query.get("ticket"), query.get("resume_token")
     kind, _, secret = headers.get("authorization", "").partition(" ")
     if kind.lower() == "bearer":
         caller = caller_of_token(secret.strip())
@@ -71,6 +72,8 @@ def authenticate(scope: Mapping[str, Any]) -> Caller:
         caller = _caller_of_cookie(headers.get("cookie", ""))
         if caller is not None and not _origin_allowed(headers):
             raise Refused(Close.FORBIDDEN, "origin_not_allowed")
+        if caller is None and resume_token is not None:
+            caller = _caller_of_resume_token(resume_token[0], query.get("session", [None])[0])
     if caller is None:
         raise Refused(Close.NOT_SIGNED_IN, "not_signed_in")
     return caller
@@ -102,6 +105,18 @@ def _caller_of_ticket(ticket: str) -> Caller | None:
     if claims is None or user is None or not user.may_sign_in:
         return None
     return Caller(user, frozenset(claims["scopes"]), claims["credential"])
+
+
+def _caller_of_resume_token(token: str, session_id: str | None) -> Caller | None:
+    """Who the session is of; None when they may not sign in. Raises Refused and Unavailable."""
+    claims = resume_tokens.check(token, session_id)
+    user = User.objects.filter(pk=claims.user_id).first()
+    if user is None or not user.may_sign_in:
+        return None
+    if not claims.credential.startswith("token:"):
+        return Caller(user, ALL_SCOPES, claims.credential)
+    api_token = ApiToken.objects.usable().filter(pk=claims.credential.removeprefix("token:")).first()
+    return None if api_token is None else Caller(user, frozenset(api_token.scopes), claims.credential)
 
 
 def _caller_of_cookie(header: str) -> Caller | None:

@@ -12,7 +12,7 @@ from django.conf import settings
 
 from meshsite.credentials import ended_among
 from presence import announcing
-from realtime import clock, doorbell, threads
+from realtime import clock, doorbell, leasing, threads
 from realtime.backends import streams
 from realtime.errors import Unavailable
 from realtime.hub import hub
@@ -49,6 +49,7 @@ class Lifespan:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                await _restore()
                 self.ensure_started()
                 _on_end(hub.stop)
                 await send({"type": "lifespan.startup.complete"})
@@ -80,10 +81,20 @@ def _on_end(stop: Callable[[], None]) -> None:
             signal.signal(number, handle)
 
 
+async def _restore() -> None:
+    """Before the first request, which must not be told that nobody is here."""
+    try:
+        await threads.run(announcing.restore)
+    except Exception as error:
+        log.warning("it is not known yet who was here before (%r), the sweep tries again", error)
+
+
 async def _sweep() -> None:
     check_sign_ins_at = clock.monotonic() + settings.SIGN_IN_SECONDS
     while True:
         try:
+            # First of all: without it, everybody here is soon told to be gone.
+            await leasing.renew(hub.sessions())
             await threads.run(send_left_behind)
             followed = hub.streams()
             tops = await threads.run(streams().keep, followed, listener=hub.worker)

@@ -51,11 +51,16 @@ def soon() -> None:
         announce()
 
 
-def sweep() -> None:
-    """What each sweep of a worker does: end what is over, and tell what is left. Raises Unavailable."""
+def restore() -> None:
+    """Let a store that is new know who was told to be here, before anybody asks it. Raises Unavailable."""
     if leases().begin():
         told = Presence.objects.here()
         leases().restore([Change(user_stream(row.pk), row.told, row.told_version) for row in told])
+
+
+def sweep() -> None:
+    """What each sweep of a worker does: end what is over, and tell what is left. Raises Unavailable."""
+    restore()
     while len(leases().sweep(SWEPT_AT_ONCE)) == SWEPT_AT_ONCE:
         pass
     for user_id in [*_end_expired(), *_left_behind()]:

@@ -8,4 +8,7 @@ class PresenceConfig(AppConfig):
 
     def ready(self) -> None:
         # They register what clients may call, and what follows a message or a member who comes or goes.
-        from presence import api, joining, typing  # noqa: F401
+        from presence import announcing, api, joining, typing  # noqa: F401
+        from realtime import leasing
+
+        leasing.on_change.append(announcing.soon)

@@ -11,7 +11,7 @@ import orjson
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
-from realtime import batches, threads
+from realtime import batches, leasing, threads
 from realtime.commands import Caller
 from realtime.doors import DIRECT_WRITER, Authenticate, DirectWriter, Scope, open_session, query_of
 from realtime.errors import Close, Problem, Refused, Unavailable, known, problem_of
@@ -58,12 +58,14 @@ class UserConsumer(AsyncWebsocketConsumer):
         await send({"type": "websocket.accept"})
         socket = _Socket(send, scope.get("extensions", {}).get(DIRECT_WRITER, {}).get("writer"))
         session: Session | None = None
+        ending = Ending.GONE
         try:
             caller = await threads.run(self.authenticate, scope)
             query = query_of(scope)
             named = scope["url_route"]["kwargs"].get("user")
             session = open_session(caller, named=named, asked_id=query.get("session"), transport=socket)
-            await _serve(session, caller, Cursor(query.get("epoch"), query.get("resume_from")), socket, receive)
+            cursor = Cursor(query.get("epoch"), query.get("resume_from"))
+            ending = await _serve(session, caller, cursor, socket, receive)
         except Unavailable:
             await socket.refuse(Refused(Close.OVERLOADED, "unavailable"))
         except Refused as refused:
@@ -71,6 +73,7 @@ class UserConsumer(AsyncWebsocketConsumer):
         finally:
             if session is not None:
                 hub.remove(session)
+                leasing.let_go(session, bye=ending is Ending.BYE)
 
 
 class _Socket:
@@ -175,8 +178,8 @@ def _flush_all() -> None:
         socket.flush()
 
 
-async def _serve(session: Session, caller: Caller, cursor: Cursor, socket: _Socket, receive: Receive) -> None:
-    """Carry a session until its client goes away. A client that does not take the close frame is cut off."""
+async def _serve(session: Session, caller: Caller, cursor: Cursor, socket: _Socket, receive: Receive) -> Ending:
+    """Carry a session until its client goes away, and how. A client that does not take the close frame is cut off."""
     beat = _Beat(session)
     socket.start(session)
     try:
@@ -185,12 +188,15 @@ async def _serve(session: Session, caller: Caller, cursor: Cursor, socket: _Sock
             started = await follow(session, cursor)
             session.begin(hello_of(session, started), started.at, started.replay)
             beat.next()
-            if await _read(session, caller, receive) is Ending.BYE:
+            ending = await _read(session, caller, receive)
+            if ending is Ending.BYE:
                 await socket.say_closed(NORMAL)
+            return ending
     except TimeoutError:
         if not deadline.expired():
             raise
         socket.abort()
+        return Ending.GONE
     finally:
         beat.cancel()
         socket.stop()

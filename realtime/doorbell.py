@@ -15,6 +15,7 @@ from channels.layers import get_channel_layer
 from realtime.backends import streams
 from realtime.errors import Close
 from realtime.hub import Ended, hub
+from realtime.leases import Connection
 from realtime.streams import Entry, Placed
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,12 @@ def tell_all(ended: Ended) -> None:
         _start(get_channel_layer().group_send(ALL, message))
 
 
+def tell_replaced(stream: str, session_id: str, connection: Connection) -> None:
+    """Tell the worker of a connection that another one took over its session, from any thread."""
+    message = {"type": "replaced", "session": [stream, session_id, connection.id]}
+    _start(get_channel_layer().send(_channel(connection.worker), message))
+
+
 async def listen() -> None:
     """Hear what other workers tell, as long as this one runs: an outage of the layer ends, and so must deafness."""
     while True:
@@ -94,6 +101,8 @@ def _obey(message: dict[str, Any]) -> None:
             )
         case {"type": "broadcast", "from": worker, "kind": kind, "message": told} if worker != hub.worker:
             _HEARERS[kind](told)
+        case {"type": "replaced", "session": [stream, session_id, connection_id]}:
+            hub.replace(stream, session_id, connection_id)
         case {"type": "end", "ended": [kind, value, close, code]}:
             hub.end(Ended(kind, value, Close(close), code))
 

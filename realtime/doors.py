@@ -42,11 +42,14 @@ def query_of(scope: Scope) -> dict[str, str]:
     return {name: values[0] for name, values in query.items()}
 
 
-def open_session(caller: Caller, *, named: str | None, asked_id: str | None, transport: Transport) -> Session:
+def open_session(
+    caller: Caller, *, named: str | None, asked_id: str | None, transport: Transport, passing: bool = False
+) -> Session:
     """A session for the caller's own stream, under the id that the client brought if it is one.
 
     `named` is whose stream the path asks for: "me" or the caller's id. Raises Refused for another one, and without the
     scope `read`. Ids are looked up among the sessions of one user, so that somebody else's id opens nothing of theirs.
+    `passing` is for a connection that lasts no longer than one answer.
     """
     if named not in ("me", str(caller.user.pk)):
         raise Refused(Close.NOT_YOUR_STREAM, "not_your_stream")
@@ -59,6 +62,8 @@ def open_session(caller: Caller, *, named: str | None, asked_id: str | None, tra
         stream=user_stream(caller.user.pk),
         credential=caller.credential,
         transport=transport,
+        worker=hub.worker,
+        passing=passing,
     )
     session.session_key = caller.session_key
     return session
@@ -74,7 +79,8 @@ class Remembering:
         self._known: OrderedDict[tuple[bytes, ...], tuple[float, Caller]] = OrderedDict()
 
     async def __call__(self, scope: Scope) -> Caller:
-        if b"ticket=" in scope["query_string"]:  # works once, so it must not be remembered
+        # They work once, so they must not be remembered.
+        if b"ticket=" in scope["query_string"] or b"resume_token=" in scope["query_string"]:
             return await threads.run(self._authenticate, scope)
         now = clock.monotonic()
         key = tuple(value for name, value in scope["headers"] if name in _WHO)

@@ -69,19 +69,23 @@ class Hub:
         """The streams that somebody follows here."""
         return list(self._sessions)
 
-    def add(self, session: Session, *, limit: int) -> None:
-        """Let a session hear of its stream. One with the same id is replaced; past the limit the new one is refused."""
+    def add(self, session: Session) -> None:
+        """Let a session hear of its stream. One with the same id is replaced."""
         if self._stopping:
             raise Refused(Close.RESTART, "restart")
         if (ended := self.has_ended(session.user_id, session.credential)) is not None:
             raise Refused(ended.close, ended.code)
         followers = self._sessions.setdefault(session.stream, {})
         replaced = followers.get(session.id)
-        if replaced is None and len(followers) >= limit:
-            raise Refused(Close.REPLACED, "too_many_sessions")
         followers[session.id] = session
         if replaced is not None:
             replaced.close(Close.REPLACED, "replaced")
+
+    def replace(self, stream: str, session_id: str, connection_id: str) -> None:
+        """Another worker has a newer connection of a session than this one."""
+        session = self._sessions.get(stream, {}).get(session_id)
+        if session is not None and session.lease.connection.id == connection_id:
+            session.close(Close.REPLACED, "replaced")
 
     def remove(self, session: Session) -> None:
         """Forget a session. Does nothing to another one that took over its id."""

@@ -41,15 +41,21 @@ class Held(NamedTuple):
     lease: str
     """Any text but the empty one."""
     connection: Connection
+    passing: bool = False
+    """It goes by itself in a moment, as a poll does: it renews the lease like any other, but does not attach it."""
 
 
 class Attached(NamedTuple):
     is_new: bool
     """No lease lived under this id."""
     replaced: Connection | None
-    """Another connection, which held the lease until now."""
+    """Another connection, which the lease was attached to until now."""
     changed: bool
     """There is something to claim: the holder's status is another one than was told or is being told."""
+
+
+State = Literal["attached", "detached", "other"]
+"""Of a lease for one connection. Other: it ended, or another connection had it since."""
 
 
 class Change(NamedTuple):
@@ -82,10 +88,10 @@ class Leases(Protocol):
         """
 
     def renew(self, held: Sequence[Held]) -> list[bool]:
-        """Move the deadlines on; False where this connection does not hold the lease any more.
+        """Move the deadlines on; False where the lease is attached to another connection.
 
-        One that is not there is reopened, as the store may have lost it, unless this connection held it when it was
-        dropped.
+        One that is detached is taken again, and one that is not there is reopened, as the store may have lost it,
+        unless this connection held it when it was dropped.
         """
 
     def detach(self, held: Held) -> bool:
@@ -93,6 +99,9 @@ class Leases(Protocol):
 
     def drop(self, held: Held) -> bool:
         """End the lease at once, as a client that says goodbye asks. False when the connection does not hold it."""
+
+    def state(self, held: Held) -> State:
+        """Whether the lease is still of this connection, or was last."""
 
     def drop_all(self, holder: str) -> bool:
         """End every lease of a holder at once. Whether there was one."""

@@ -14,6 +14,7 @@ from realtime.leases import (
     Connection,
     Held,
     Lapsed,
+    State,
     Status,
     TooMany,
 )
@@ -32,6 +33,8 @@ class _Lease:
     away_at: int
     """From when it counts as away; 0 when it was declared so."""
     connection: Connection | None
+    """The last one; none yet for a holder that has to come back."""
+    attached: bool
 
 
 @dataclass(slots=True)
@@ -81,8 +84,8 @@ class MemoryLeases:
                 _make_room(holder, limit)
                 self._open(holder, held, now)
                 return Attached(True, None, self._settle(held.holder, now))
-            replaced = lease.connection if lease.connection != held.connection else None
-            lease.connection, lease.ends_at = held.connection, now + self._lease + self._two_sweeps
+            replaced = lease.connection if lease.attached and lease.connection != held.connection else None
+            self._hold(lease, held, now)
             return Attached(False, replaced, self._settle(held.holder, now))
 
     def renew(self, held: Sequence[Held]) -> list[bool]:
@@ -96,7 +99,7 @@ class MemoryLeases:
             if lease is None:
                 return False
             now = _now()
-            lease.connection, lease.ends_at = None, now + self._lease
+            lease.attached, lease.ends_at = False, now + self._lease
             self._settle(held.holder, now)
             return True
 
@@ -106,6 +109,13 @@ class MemoryLeases:
                 return False
             self._drop(held.holder, [held.lease])
             return True
+
+    def state(self, held: Held) -> State:
+        with self._lock:
+            lease = self._lease_of(held)
+            if lease is None or lease.connection != held.connection:
+                return "other"
+            return "attached" if lease.attached else "detached"
 
     def drop_all(self, holder: str) -> bool:
         with self._lock:
@@ -179,7 +189,6 @@ class MemoryLeases:
                 holder = self._holders.get(change.holder)
                 if holder is not None and holder.telling is not None and holder.version == change.version:
                     holder.told, holder.telling = holder.telling, None
-                    del self._changed[change.holder]
                     self._settle(change.holder, now)
 
     def begin(self) -> bool:
@@ -199,15 +208,20 @@ class MemoryLeases:
                     holder.told, holder.version = change.status, change.version
                     if change.status != "offline" and not holder.leases:
                         away_at = 0 if change.status == "away" else now + self._away
-                        holder.leases[RESTORED] = _Lease(now + self._lease, away_at, None)
+                        holder.leases[RESTORED] = _Lease(now + self._lease, away_at, None, attached=False)
                 self._settle(change.holder, now)
             self._restored = True
 
     def _open(self, holder: _Holder, held: Held, now: int) -> None:
         restored = holder.leases.pop(RESTORED, None)
         away_at = restored.away_at if restored else now + self._away
-        holder.leases[held.lease] = _Lease(now + self._lease + self._two_sweeps, away_at, held.connection)
+        lease = holder.leases[held.lease] = _Lease(0, away_at, None, attached=False)
+        self._hold(lease, held, now)
         self._holders[held.holder] = holder
+
+    def _hold(self, lease: _Lease, held: Held, now: int) -> None:
+        lease.connection, lease.attached = held.connection, not held.passing
+        lease.ends_at = now + self._lease + self._two_sweeps
 
     def _renew(self, held: Held, now: int) -> bool:
         holder = self._holders.get(held.holder)
@@ -218,16 +232,19 @@ class MemoryLeases:
             self._settle(held.holder, now)
             return True
         lease = holder.leases[held.lease]
-        if lease.connection != held.connection:
+        if not _holds(lease, held) and (lease.attached or lease.connection == held.connection):
             return False
         # The holder may be looked at too early now, never too late.
-        lease.ends_at = now + self._lease + self._two_sweeps
+        self._hold(lease, held, now)
         return True
 
     def _held(self, held: Held) -> _Lease | None:
+        lease = self._lease_of(held)
+        return lease if lease and _holds(lease, held) else None
+
+    def _lease_of(self, held: Held) -> _Lease | None:
         holder = self._holders.get(held.holder)
-        lease = holder.leases.get(held.lease) if holder else None
-        return lease if lease and lease.connection == held.connection else None
+        return holder.leases.get(held.lease) if holder else None
 
     def _drop(self, name: str, leases: Sequence[str]) -> None:
         now = _now()
@@ -275,11 +292,15 @@ class MemoryLeases:
 def _make_room(holder: _Holder, limit: int) -> None:
     """End the oldest detached leases so that one more fits. Raises TooMany."""
     others = {name: lease for name, lease in holder.leases.items() if name != RESTORED}
-    detached = sorted((lease.ends_at, name) for name, lease in others.items() if lease.connection is None)
+    detached = sorted((lease.ends_at, name) for name, lease in others.items() if not lease.attached)
     if len(others) - len(detached) >= limit:
         raise TooMany
     for _, name in detached[: max(0, len(others) + 1 - limit)]:
         del holder.leases[name]
+
+
+def _holds(lease: _Lease, held: Held) -> bool:
+    return lease.connection == held.connection and lease.attached is not held.passing
 
 
 def _now() -> int:

@@ -5,7 +5,7 @@ clocks; what is told is one of `Status`.
   ms:{3}:leases              hash  begin_at from when the next may be asked to restore, restored, swept_at,
                                    none_ends_before, lowest version for holders that were forgotten
   ms:{3}:leases:of:<holder>  hash  told, telling until that is confirmed, version, again, and for each lease
-                                   l:<lease> "<ends at> <away at, or 0> <connection, or nothing>"
+                                   l:<lease> "<ends at> <away at, or 0> <attached, 0 or 1> <last connection>"
   ms:{3}:leases:due          zset  holders by when something may change by itself; too early, never too late
   ms:{3}:leases:changed      zset  holders by from when they can be claimed
   ms:{3}:leases:ended        zset  connections whose leases were dropped, until when that is known
@@ -28,6 +28,7 @@ from realtime.leases import (
     Connection,
     Held,
     Lapsed,
+    State,
     Status,
     TooMany,
 )
@@ -45,8 +46,8 @@ local none_ends_before = 0
 local function key(name) return base .. ':of:' .. name end
 
 local function lease_of(text)
-  local ends_at, away_at, connection = string.match(text, '^(%d+) (%d+) (.*)$')
-  return {ends_at = tonumber(ends_at), away_at = tonumber(away_at), connection = connection}
+  local ends_at, away_at, attached, connection = string.match(text, '^(%d+) (%d+) ([01]) (.*)$')
+  return {ends_at = tonumber(ends_at), away_at = tonumber(away_at), attached = attached, connection = connection}
 end
 
 local function load(name)
@@ -74,7 +75,8 @@ end
 
 local function put(name, holder, id, lease)
   holder.leases[id] = lease
-  call('HSET', key(name), 'l:' .. id, lease.ends_at .. ' ' .. lease.away_at .. ' ' .. lease.connection)
+  local text = lease.ends_at .. ' ' .. lease.away_at .. ' ' .. lease.attached .. ' ' .. lease.connection
+  call('HSET', key(name), 'l:' .. id, text)
 end
 
 local function remove(name, holder, id)
@@ -82,13 +84,13 @@ local function remove(name, holder, id)
   call('HDEL', key(name), 'l:' .. id)
 end
 
-local function open(name, holder, id, connection, attached, away)
+local function open(name, holder, id, connection, attached, lasts, away)
   local away_at = now + away
   if holder.leases[''] then
     away_at = holder.leases[''].away_at
     remove(name, holder, '')
   end
-  put(name, holder, id, {ends_at = now + attached, away_at = away_at, connection = connection})
+  put(name, holder, id, {ends_at = now + lasts, away_at = away_at, attached = attached, connection = connection})
 end
 
 -- After each change of a holder: when to look again, whether it can be claimed (0 or 1), and forget one that is gone.
@@ -121,15 +123,15 @@ local function settle(name, holder)
 end
 """
 
-# ARGV: now, holder, lease, connection, limit, milliseconds that an attached lease lasts, milliseconds until away.
+# ARGV: now, holder, lease, connection, attached 1 or passing 0, limit, milliseconds that it lasts and until it is away.
 # False for too many, else {is new, the connection that it replaced or nothing, whether there is something to claim}.
 ATTACH = """
-local name, id, connection, limit, attached, away = unpack(ARGV, 2)
+local name, id, connection, attached, limit, lasts, away = unpack(ARGV, 2)
 local holder = load(name)
 local lease = holder.leases[id]
 if lease then
-  local replaced = lease.connection ~= connection and lease.connection or ''
-  lease.connection, lease.ends_at = connection, now + attached
+  local replaced = lease.attached == '1' and lease.connection ~= connection and lease.connection or ''
+  lease.connection, lease.attached, lease.ends_at = connection, attached, now + lasts
   put(name, holder, id, lease)
   return {0, replaced, settle(name, holder)}
 end
@@ -137,7 +139,7 @@ local others, detached = 0, {}
 for other, found in pairs(holder.leases) do
   if other ~= '' then
     others = others + 1
-    if found.connection == '' then detached[#detached + 1] = other end
+    if found.attached == '0' then detached[#detached + 1] = other end
   end
 end
 if others - #detached >= tonumber(limit) then return false end
@@ -146,28 +148,30 @@ table.sort(detached, function(one, other)
   return ends_at < later or (ends_at == later and one < other)
 end)
 for i = 1, others + 1 - limit do remove(name, holder, detached[i]) end
-open(name, holder, id, connection, attached, away)
+open(name, holder, id, connection, attached, lasts, away)
 return {1, '', settle(name, holder)}
 """
 
-# ARGV: now, milliseconds that an attached lease lasts, milliseconds until away; holder, lease, connection of each.
-# Whether each is held, 0 or 1. `due` stays as it was, too early.
+# ARGV: now, milliseconds that it lasts, milliseconds until away; holder, lease, connection, attached 1 or passing 0 of
+# each. Whether each is held, 0 or 1. `due` stays as it was, too early.
 RENEW = """
 local kept = {}
-for i = 4, #ARGV, 3 do
-  local name, id, connection = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+for i = 4, #ARGV, 4 do
+  local name, id, connection, attached = unpack(ARGV, i, i + 3)
   local text = call('HGET', key(name), 'l:' .. id)
   if text then
-    local away_at, holding = string.match(text, '^%d+ (%d+) (.*)$')
-    if holding == connection then
-      call('HSET', key(name), 'l:' .. id, now + ARGV[2] .. ' ' .. away_at .. ' ' .. connection)
+    local lease = lease_of(text)
+    local own = lease.connection == connection
+    local held = own and lease.attached == attached or not own and lease.attached == '0'
+    if held then
+      call('HSET', key(name), 'l:' .. id, now + ARGV[2] .. ' ' .. lease.away_at .. ' ' .. attached .. ' ' .. connection)
     end
-    kept[#kept + 1] = holding == connection and 1 or 0
+    kept[#kept + 1] = held and 1 or 0
   elseif call('ZSCORE', base .. ':ended', connection) then
     kept[#kept + 1] = 0
   else
     local holder = load(name)
-    open(name, holder, id, connection, ARGV[2], ARGV[3])
+    open(name, holder, id, connection, attached, ARGV[2], ARGV[3])
     settle(name, holder)
     kept[#kept + 1] = 1
   end
@@ -175,25 +179,35 @@ end
 return kept
 """
 
-# ARGV: now, holder, lease, connection, milliseconds that a detached lease lasts. Whether it was held, 0 or 1.
+# ARGV: now, holder, lease, connection, attached 1 or passing 0, milliseconds that a detached lease lasts.
+# Whether the connection held it, 0 or 1.
 DETACH = """
-local name, id, connection, lasts = unpack(ARGV, 2)
+local name, id, connection, attached, lasts = unpack(ARGV, 2)
 local holder = load(name)
 local lease = holder.leases[id]
-if not lease or lease.connection ~= connection then return 0 end
-lease.connection, lease.ends_at = '', now + lasts
+if not lease or lease.connection ~= connection or lease.attached ~= attached then return 0 end
+lease.attached, lease.ends_at = '0', now + lasts
 put(name, holder, id, lease)
 settle(name, holder)
 return 1
 """
 
-# ARGV: now, holder, milliseconds to remember connections; lease and connection, or nothing for all. 0 or 1.
+# ARGV: now, holder, lease, connection. "other", or the lease's own field: attached 0 or 1.
+STATE = """
+local text = call('HGET', key(ARGV[2]), 'l:' .. ARGV[3])
+local lease = text and lease_of(text)
+return lease and lease.connection == ARGV[4] and lease.attached or 'other'
+"""
+
+# ARGV: now, holder, milliseconds to remember connections; then nothing for all, or lease, connection, attached or not.
+# Whether there was one, 0 or 1.
 DROP = """
-local name, remember, id, connection = unpack(ARGV, 2)
+local name, remember, id, connection, attached = unpack(ARGV, 2)
 local holder = load(name)
 local dropped = {}
 for other, lease in pairs(holder.leases) do
-  if not id or (other == id and lease.connection == connection) then dropped[#dropped + 1] = other end
+  local held = other == id and lease.connection == connection and lease.attached == attached
+  if held or not id then dropped[#dropped + 1] = other end
 end
 for _, other in ipairs(dropped) do
   local ended = holder.leases[other].connection
@@ -301,7 +315,6 @@ for i = 2, #ARGV, 2 do
   if holder.telling and holder.version == tonumber(ARGV[i + 1]) then
     call('HSET', key(name), 'told', holder.telling)
     call('HDEL', key(name), 'telling')
-    call('ZREM', base .. ':changed', name)
     holder.told, holder.telling = holder.telling, nil
     settle(name, holder)
   end
@@ -326,7 +339,7 @@ for i = 5, #ARGV, 3 do
     call('HSET', key(name), 'told', status, 'version', version)
     if status ~= 'offline' and next(holder.leases) == nil then
       local away_at = status == 'away' and 0 or now + ARGV[3]
-      put(name, holder, '', {ends_at = now + ARGV[2], away_at = away_at, connection = ''})
+      put(name, holder, '', {ends_at = now + ARGV[2], away_at = away_at, attached = '0', connection = ''})
     end
   end
   settle(name, holder)
@@ -334,7 +347,7 @@ end
 if ARGV[4] == '1' then call('HSET', base, 'restored', 1) end
 """
 
-SCRIPTS = (ATTACH, RENEW, DETACH, DROP, SET_AWAY, TELL_AGAIN, STATUSES, SWEEP, CLAIM, CONFIRM, BEGIN, RESTORE)
+SCRIPTS = (ATTACH, RENEW, DETACH, STATE, DROP, SET_AWAY, TELL_AGAIN, STATUSES, SWEEP, CLAIM, CONFIRM, BEGIN, RESTORE)
 
 
 class RedisLeases:
@@ -359,9 +372,7 @@ class RedisLeases:
         self._scripts = {text: connection.client.register_script(COMMON + text) for text in SCRIPTS}
 
     def attach(self, held: Held, *, limit: int) -> Attached:
-        answer = self._of_one(
-            ATTACH, held.holder, held.lease, _packed(held.connection), limit, self._attached, self._away
-        )
+        answer = self._of_one(ATTACH, *_arguments(held), limit, self._attached, self._away)
         if answer is None:
             raise TooMany
         is_new, replaced, changed = answer
@@ -370,16 +381,21 @@ class RedisLeases:
     def renew(self, held: Sequence[Held]) -> list[bool]:
         kept = [False] * len(held)
         for shard, places in self._parts([one.holder for one in held]):
-            part = [text for at in places for text in (held[at].holder, held[at].lease, _packed(held[at].connection))]
+            part = [argument for at in places for argument in _arguments(held[at])]
             for at, answer in zip(places, self._run(RENEW, shard, self._attached, self._away, *part), strict=True):
                 kept[at] = bool(answer)
         return kept
 
     def detach(self, held: Held) -> bool:
-        return bool(self._of_one(DETACH, held.holder, held.lease, _packed(held.connection), self._lease))
+        return bool(self._of_one(DETACH, *_arguments(held), self._lease))
+
+    def state(self, held: Held) -> State:
+        states: dict[bytes, State] = {b"1": "attached", b"0": "detached"}
+        found = self._of_one(STATE, held.holder, held.lease, _packed(held.connection))
+        return states.get(found, "other")
 
     def drop(self, held: Held) -> bool:
-        return bool(self._of_one(DROP, held.holder, REMEMBER_ENDED, held.lease, _packed(held.connection)))
+        return bool(self._of_one(DROP, held.holder, REMEMBER_ENDED, *_arguments(held)[1:]))
 
     def drop_all(self, holder: str) -> bool:
         return bool(self._of_one(DROP, holder, REMEMBER_ENDED))
@@ -452,6 +468,10 @@ class RedisLeases:
 
     def _run(self, script: str, shard: int, *arguments: str | bytes | int) -> Any:
         return self._connection.run(lambda _: self._scripts[script]([f"ms:{{{shard}}}:leases"], [_now(), *arguments]))
+
+
+def _arguments(held: Held) -> tuple[str, str, bytes, int]:
+    return held.holder, held.lease, _packed(held.connection), 0 if held.passing else 1
 
 
 def _packed(connection: Connection) -> bytes:

@@ -5,7 +5,6 @@ the hub, which the event itself wakes.
 """
 
 import asyncio
-import contextvars
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from math import ceil
@@ -13,15 +12,12 @@ from typing import Any, Final
 
 import orjson
 from django.conf import settings
-from django.core.cache import cache
 
-from realtime import threads
-from realtime.backends import streams
+from realtime import leasing
 from realtime.doors import Authenticate, Remembering, Scope, open_session, query_of
 from realtime.errors import Close, Refused, Unavailable
 from realtime.hub import hub
 from realtime.reading import Cursor, follow, hello_of
-from realtime.redis_connection import in_cache
 from realtime.session import Session
 
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
@@ -64,6 +60,7 @@ class PollDoor:
         finally:
             if waiting.session is not None:
                 hub.remove(waiting.session)
+                leasing.let_go(waiting.session)
 
     async def _begin(self, scope: Scope, waiting: "_Waiting") -> float:
         """Open the session; how long to wait for frames. What was asked for is not kept meanwhile."""
@@ -73,16 +70,10 @@ class PollDoor:
         query = query_of(scope)
         seconds = _seconds(query.get("wait"))
         named = scope["path"].removeprefix(PATH)
-        session = open_session(caller, named=named, asked_id=query.get("session"), transport=waiting)
-        # In a context of its own, which Django's cache leaves something of a kilobyte in.
-        leased = (
-            await threads.run(_renew_lease, session)
-            if streams().shared
-            else contextvars.copy_context().run(_renew_lease, session)
-        )
+        session = open_session(caller, named=named, asked_id=query.get("session"), transport=waiting, passing=True)
         waiting.session = session
         started = await follow(session, Cursor(query.get("epoch"), query.get("since")))
-        if not leased or started.mode == "resume_failed":
+        if started.is_new or started.mode == "resume_failed":
             waiting.hello = orjson.dumps(hello_of(session, started))
         session.begin(None, started.at, started.replay)
         return seconds if started.mode == "resumed" else 0.0
@@ -158,13 +149,6 @@ class _Deadlines:
 
 
 _deadlines = _Deadlines()
-
-
-def _renew_lease(session: Session) -> bool:
-    """Renew the lease of the session, or make one; whether it lived."""
-    key = f"lease:{session.stream}:{session.id}"
-    with in_cache():
-        return cache.touch(key, settings.LEASE_SECONDS) or not cache.add(key, 1, settings.LEASE_SECONDS)
 
 
 def _seconds(wait: str | None) -> float:

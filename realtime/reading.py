@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 
-from realtime import clock, threads
+from realtime import clock, leasing, resume_tokens, threads
 from realtime.backends import streams
 from realtime.errors import Close, Refused, Unavailable
 from realtime.hub import hub
@@ -49,6 +49,8 @@ class CatchUp:
     reason: str | None = None
     missed: tuple[int, int] | None = None
     replay: list[tuple[int, Entry]] = field(default_factory=list)
+    is_new: bool = False
+    """The session had no lease: for everybody else it begins with this."""
 
 
 async def follow(session: Session, cursor: Cursor) -> CatchUp:
@@ -57,28 +59,34 @@ async def follow(session: Session, cursor: Cursor) -> CatchUp:
     The door then calls `session.begin`; until then what comes live is held back.
     """
     # Added before the read: an entry published in between is held back, otherwise it would reach nobody.
-    hub.add(session, limit=settings.SESSIONS_PER_USER)
+    hub.add(session)
     session.on_hole = _heal
     try:
-        return await _catch_up(session, cursor)
+        return await _catch_up(session, cursor, _take_and_read)
     except Unavailable as error:
         raise Refused(Close.OVERLOADED, "unavailable") from error
 
 
-async def _catch_up(session: Session, cursor: Cursor) -> CatchUp:
+async def _catch_up(session: Session, cursor: Cursor, read: Callable[[Session, Cursor], CatchUp]) -> CatchUp:
     """Everything after the cursor, or why it cannot be whole: never a part."""
     if streams().shared:
-        found = await threads.run(_read, session.stream, cursor, hub.worker)
+        found = await threads.run(read, session, cursor)
     else:
-        found = _read(session.stream, cursor, hub.worker)  # memory answers at once; a thread would cost more
+        found = read(session, cursor)  # memory answers at once; a thread would cost more
     if not found.replay:
         return found
     revise = _REVISERS[session.stream.partition(":")[0]]
     return replace(found, replay=await threads.run(revise, session.user_id, found.replay))
 
 
-def _read(stream: str, cursor: Cursor, listener: str) -> CatchUp:
-    [top] = streams().keep([stream], listener=listener)
+def _take_and_read(session: Session, cursor: Cursor) -> CatchUp:
+    is_new = leasing.take(session)
+    return replace(_read(session, cursor), is_new=is_new)
+
+
+def _read(session: Session, cursor: Cursor) -> CatchUp:
+    stream = session.stream
+    [top] = streams().keep([stream], listener=hub.worker)
     if cursor.seq is None:
         return CatchUp("fresh", top)
     seq = _parsed(cursor.seq)
@@ -105,7 +113,7 @@ def hello_of(session: Session, started: CatchUp) -> dict[str, Any]:
         "reason": started.reason,
         "missed": None if started.missed is None else {"from": started.missed[0], "to": started.missed[1]},
         "replayed": len(started.replay),
-        "resume_token": session.resume_token,
+        "resume_token": resume_tokens.issue(session),
         "ping_seconds": settings.PING_SECONDS,
         "lease_seconds": settings.LEASE_SECONDS,
         "server_time": clock.stamp(clock.now()),
@@ -120,7 +128,7 @@ def _heal(session: Session) -> None:
 async def _read_hole(session: Session) -> None:
     cursor = Cursor(session.epoch, str(session.seq))
     try:
-        found = await _catch_up(session, cursor)
+        found = await _catch_up(session, cursor, _read)
     except Exception:
         session.close(Close.OVERLOADED, "unavailable")
         raise

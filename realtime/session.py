@@ -3,19 +3,18 @@
 All methods run on the event loop and none awaits, so no two of them interleave.
 """
 
+import secrets
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol
 
 import orjson
 from django.conf import settings
-from django.core import signing
 
 from realtime import clock
 from realtime.errors import Close, known
+from realtime.leases import Connection, Held
 from realtime.runs import Run
 from realtime.streams import Entry, Position
-
-RESUME_SALT = "realtime.resume"
 
 Mode = Literal["fresh", "resumed", "resume_failed"]
 
@@ -35,12 +34,27 @@ class Session:
 
     __slots__ = (
         *("id", "user_id", "stream", "credential", "session_key", "epoch", "closed", "closed_code", "on_hole"),
+        *("lease", "leased", "over"),
         *("_transport", "_seq", "_held", "_outbox", "_outbox_frames", "_outbox_bytes"),
         *("_heard_at", "_next_ping_at", "_pinged_at", "answering"),
     )
 
-    def __init__(self, *, id: str, user_id: int, stream: str, credential: str, transport: Transport) -> None:
+    def __init__(
+        self,
+        *,
+        id: str,
+        user_id: int,
+        stream: str,
+        credential: str,
+        transport: Transport,
+        worker: str = "",
+        passing: bool = False,
+    ) -> None:
         self.id = id
+        self.lease = Held(stream, id, Connection(secrets.token_urlsafe(9), worker), passing)
+        self.leased = False
+        self.over = False
+        """Its transport ended."""
         self.user_id = user_id
         self.stream = stream
         self.credential = credential
@@ -61,11 +75,6 @@ class Session:
         self._pinged_at: float | None = None
         self.answering = False
         """While a call runs, nothing that the client sends is read, its answers to pings neither."""
-
-    @property
-    def resume_token(self) -> str:
-        """Shows later that a client is this session; bound to user and session."""
-        return signing.dumps({"user_id": self.user_id, "session": self.id}, salt=RESUME_SALT)
 
     @property
     def seq(self) -> int:

@@ -10,7 +10,7 @@ import struct
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -77,6 +77,12 @@ class Socket:
         return first
 
     @property
+    def seq(self) -> int:
+        """Of the last event that came."""
+        assert self._seq is not None, "no hello came"
+        return self._seq
+
+    @property
     def events(self) -> list[Frame]:
         return [frame for frame in self.frames if frame["type"] == "event"]
 
@@ -135,6 +141,11 @@ class Socket:
         """Wait until everything is here that the server knew before: a reply comes after what was ready before it."""
         assert self.call("user.me")["ok"]
         return self
+
+    def vanish(self) -> None:
+        """End the connection without a close frame, as a lost network does."""
+        with suppress(OSError):  # it ended already
+            self._connection.socket.shutdown(tcp.SHUT_RDWR)
 
     def close_code(self, seconds: float = SECONDS) -> int:
         """Read until the server closes; the code that it gave, 1006 for none."""

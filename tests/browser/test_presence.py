@@ -10,7 +10,6 @@ from tests.conftest import StartServer
 pytestmark = pytest.mark.browser
 
 # Strict: whoever makes a door take leases is told to take this away.
-waits_for_leases = pytest.mark.xfail(strict=True, reason="no door takes a lease yet, so everybody is offline")
 
 
 @pytest.fixture
@@ -49,7 +48,6 @@ def open_editor(page: Page) -> Locator:
     return editor
 
 
-@waits_for_leases
 def test_a_dot_changes_while_the_other_persons_page_closes_and_opens(brief: Two) -> None:
     page = brief.ada.page
     expect(dot(page, brief.bob)).to_have_text("Online", timeout=LIVE_MS)
@@ -59,7 +57,6 @@ def test_a_dot_changes_while_the_other_persons_page_closes_and_opens(brief: Two)
     expect(dot(page, brief.bob)).to_have_text("Online", timeout=LIVE_MS)
 
 
-@waits_for_leases
 def test_the_list_of_members_says_who_is_there_and_follows(brief: Two) -> None:
     page = brief.ada.page
     page.get_by_role("button", name="Members of this channel").click()
@@ -69,7 +66,6 @@ def test_the_list_of_members_says_who_is_there_and_follows(brief: Two) -> None:
     expect(row.locator(".dot")).to_have_text("Offline", timeout=LIVE_MS)
 
 
-@waits_for_leases
 def test_in_a_large_workspace_a_page_follows_whom_it_shows(meet: Meet, start_server: StartServer) -> None:
     server = start_server(demo=False, LEASE_SECONDS=1, SWEEP_SECONDS=0.2, PRESENCE_MEMBERS=1)
     two = greet(settle(meet("ada", at=server), meet("bob", at=server)))
@@ -78,7 +74,6 @@ def test_in_a_large_workspace_a_page_follows_whom_it_shows(meet: Meet, start_ser
     expect(dot(two.ada.page, two.bob)).to_have_text("Offline", timeout=LIVE_MS)
 
 
-@waits_for_leases
 def test_who_says_that_they_are_away_stays_it_whatever_they_do_until_they_say_otherwise(brief: Two) -> None:
     page, seen = brief.ada.page, dot(brief.bob.page, brief.ada)
     expect(seen).to_have_text("Online", timeout=LIVE_MS)
@@ -97,7 +92,6 @@ def test_who_says_that_they_are_away_stays_it_whatever_they_do_until_they_say_ot
     expect(seen).to_have_text("Online", timeout=LIVE_MS)
 
 
-@waits_for_leases
 def test_who_does_nothing_is_away_and_with_the_first_move_back(meet: Meet, start_server: StartServer) -> None:
     server = start_server(demo=False, AWAY_SECONDS=5, SWEEP_SECONDS=0.2)
     two = greet(settle(meet("ada", at=server), meet("bob", at=server)))

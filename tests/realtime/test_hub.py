@@ -81,8 +81,8 @@ def placed(seq: int, stream: str = STREAM) -> Placed:
 def test_a_session_hears_of_its_stream_and_no_other() -> None:
     async def ring() -> None:
         ours.start(asyncio.get_running_loop())
-        ours.add(mine.session, limit=5)
-        ours.add(other.session, limit=5)
+        ours.add(mine.session)
+        ours.add(other.session)
         ours.ring([placed(1)])
         await asyncio.sleep(0)
 
@@ -96,7 +96,7 @@ def test_all_sessions_of_a_stream_hear_the_same() -> None:
     async def ring() -> None:
         ours.start(asyncio.get_running_loop())
         for tab in tabs:
-            ours.add(tab.session, limit=5)
+            ours.add(tab.session)
         ours.ring([placed(1), placed(2)])
         ours.ring([placed(3)])
         await asyncio.sleep(0)
@@ -110,7 +110,7 @@ def test_all_sessions_of_a_stream_hear_the_same() -> None:
 def test_a_session_that_was_removed_hears_nothing() -> None:
     async def ring() -> None:
         ours.start(asyncio.get_running_loop())
-        ours.add(tab.session, limit=5)
+        ours.add(tab.session)
         ours.remove(tab.session)
         ours.ring([placed(1)])
         await asyncio.sleep(0)
@@ -124,9 +124,9 @@ def test_a_session_that_was_removed_hears_nothing() -> None:
 
 def test_a_new_session_with_the_same_id_replaces_the_old_one() -> None:
     ours, old, new = Hub(), Tab().begin(), Tab().begin()
-    ours.add(old.session, limit=5)
+    ours.add(old.session)
 
-    ours.add(new.session, limit=5)
+    ours.add(new.session)
 
     assert (old.close_code, old.codes, new.close_code) == (Close.REPLACED, ["replaced"], None)
     assert ours.sessions(STREAM) == [new.session]
@@ -134,8 +134,8 @@ def test_a_new_session_with_the_same_id_replaces_the_old_one() -> None:
 
 def test_the_late_end_of_a_replaced_session_does_nothing_to_the_new_one() -> None:
     ours, old, new = Hub(), Tab().begin(), Tab().begin()
-    ours.add(old.session, limit=5)
-    ours.add(new.session, limit=5)
+    ours.add(old.session)
+    ours.add(new.session)
 
     ours.remove(old.session)
 
@@ -144,42 +144,18 @@ def test_the_late_end_of_a_replaced_session_does_nothing_to_the_new_one() -> Non
 
 def test_the_same_session_id_of_another_user_replaces_nothing() -> None:
     ours, mine, theirs = Hub(), Tab().begin(), Tab(user_id=8, stream="hubtest:8").begin()
-    ours.add(mine.session, limit=5)
-    ours.add(theirs.session, limit=5)
+    ours.add(mine.session)
+    ours.add(theirs.session)
 
     assert mine.close_code is None
     assert len(ours.sessions()) == 2
 
 
-def test_past_the_limit_a_session_is_refused_and_the_others_stay() -> None:
-    ours, tabs = Hub(), [Tab(f"s_0000000{n}").begin() for n in range(3)]
-    for tab in tabs[:2]:
-        ours.add(tab.session, limit=2)
-
-    with pytest.raises(Refused) as refused:
-        ours.add(tabs[2].session, limit=2)
-
-    assert (refused.value.close, refused.value.code) == (Close.REPLACED, "too_many_sessions")
-    assert ours.sessions(STREAM) == [tab.session for tab in tabs[:2]]
-    assert [tab.close_code for tab in tabs] == [None] * 3
-
-
-def test_at_the_limit_a_session_may_be_replaced_and_a_place_that_is_left_taken() -> None:
-    ours, first, again, other = Hub(), Tab().begin(), Tab().begin(), Tab("s_00000002").begin()
-    ours.add(first.session, limit=1)
-
-    ours.add(again.session, limit=1)
-    ours.remove(again.session)
-    ours.add(other.session, limit=1)
-
-    assert ours.sessions(STREAM) == [other.session]
-
-
 def test_another_users_sessions_do_not_count() -> None:
     ours, mine, theirs = Hub(), Tab().begin(), Tab(user_id=8, stream="hubtest:8").begin()
-    ours.add(mine.session, limit=1)
+    ours.add(mine.session)
 
-    ours.add(theirs.session, limit=1)
+    ours.add(theirs.session)
 
     assert len(ours.sessions()) == 2
 
@@ -187,7 +163,7 @@ def test_another_users_sessions_do_not_count() -> None:
 def test_a_hub_that_stops_sends_everybody_away_to_come_back() -> None:
     ours, tabs = Hub(), [Tab(f"s_0000000{n}").begin() for n in range(2)]
     for tab in tabs:
-        ours.add(tab.session, limit=5)
+        ours.add(tab.session)
 
     ours.stop()
 
@@ -199,7 +175,7 @@ def test_what_ends_closes_its_sessions_and_no_others() -> None:
     async def end() -> None:
         ours.start(asyncio.get_running_loop())
         for tab in (mine, phone, theirs):
-            ours.add(tab.session, limit=5)
+            ours.add(tab.session)
         ours.end(Ended("credential", "token:1", Close.NOT_SIGNED_IN, "signed_out"))
         await asyncio.sleep(0)
 
@@ -216,9 +192,9 @@ def test_a_session_that_was_let_in_just_before_its_sign_in_ended_is_refused() ->
         ours.start(asyncio.get_running_loop())
         ours.end(Ended("user", "7", Close.FORBIDDEN, "deactivated"))
         await asyncio.sleep(0)
-        ours.add(Tab(user_id=8, stream="hubtest:8").session, limit=5)
+        ours.add(Tab(user_id=8, stream="hubtest:8").session)
         with pytest.raises(Refused) as refused:
-            ours.add(Tab().session, limit=5)
+            ours.add(Tab().session)
         assert refused.value.code == "deactivated"
 
     ours = Hub()

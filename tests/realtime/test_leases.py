@@ -254,7 +254,51 @@ def test_names_may_be_any_text(leases: Leases, still: Clock, text: str) -> None:
     assert sweeps(leases, still, LEASE) == [Lapsed(text, text)]
 
 
+# Passing connections, as polls are
+
+
+def test_a_passing_connection_renews_without_attaching(leases: Leases, still: Clock) -> None:
+    poll = held()._replace(passing=True)
+
+    assert leases.attach(poll, limit=LIMIT) == (True, None, True)
+    assert leases.state(poll) == "detached"
+    assert sweeps(leases, still, LEASE) == []
+    assert leases.renew([poll]) == [True]
+    assert sweeps(leases, still, LEASE) == []
+    assert sweeps(leases, still, LEASE) == [Lapsed("user:1", "s1")]
+
+
+def test_a_passing_connection_takes_the_lease_from_one_that_is_attached(leases: Leases) -> None:
+    socket, poll = online(leases), held()._replace(passing=True)
+
+    assert leases.attach(poll, limit=LIMIT).replaced == socket.connection
+    assert not leases.detach(socket)
+    assert leases.state(socket) == "other"
+
+
+def test_passing_connections_do_not_count_for_the_limit(leases: Leases) -> None:
+    for number in range(10):
+        leases.attach(held(f"poll{number}")._replace(passing=True), limit=3)
+
+    for number in range(3):
+        leases.attach(held(f"s{number}"), limit=3)
+    with pytest.raises(TooMany):
+        leases.attach(held("s3"), limit=3)
+
+
 # Renewing
+
+
+def test_renewing_takes_a_lease_again_that_another_connection_let_go(leases: Leases) -> None:
+    """Two connections of one session, which attached in the other order than they came."""
+    here, gone = held(), held()
+    leases.attach(here, limit=LIMIT)
+    leases.attach(gone, limit=LIMIT)
+    leases.detach(gone)
+
+    assert leases.renew([gone]) == [False]
+    assert leases.renew([here]) == [True]
+    assert leases.state(here) == "attached"
 
 
 def test_a_lease_that_is_renewed_does_not_end(leases: Leases, still: Clock) -> None:
@@ -941,6 +985,9 @@ def test_changes_alternate_whatever_happens_at_once(leases: Leases, still: Clock
         assert all(one != other for one, other in itertools.pairwise(["offline", *in_order]))
 
 
+Modelled = tuple[Connection | None, bool, float, float]
+
+
 class Anything(RuleBasedStateMachine):
     """Whatever is done in whichever order: what the store answers and gives out is what a simple model says."""
 
@@ -956,21 +1003,21 @@ class Anything(RuleBasedStateMachine):
         self.store.restore([])
         self.every: list[Held] = []
         self.ended: dict[Connection, float] = {}
-        # [connection, ends at, away at]; under "" what waits for somebody to come back
-        self.living: defaultdict[str, dict[str, tuple[Connection | None, float, float]]] = defaultdict(dict)
+        # [last connection, whether it is attached, ends at, away at]; under "" what waits for somebody to come back
+        self.living: defaultdict[str, dict[str, Modelled]] = defaultdict(dict)
         self.log: defaultdict[str, list[Change]] = defaultdict(list)
         self.asked_again: set[str] = set()
         self.unconfirmed: list[Change] = []
 
-    @rule(holder=holders, session=sessions)
-    def attach(self, holder: str, session: str) -> None:
-        one = held(session, holder=holder)
+    @rule(holder=holders, session=sessions, passing=st.booleans())
+    def attach(self, holder: str, session: str, passing: bool) -> None:
+        one = held(session, holder=holder)._replace(passing=passing)
         self.every.append(one)
         before = self.living[holder].get(session)
 
         answer = self.store.attach(one, limit=LIMIT)
 
-        assert (answer.is_new, answer.replaced) == (before is None, before and before[0])
+        assert (answer.is_new, answer.replaced) == (before is None, before[0] if before and before[1] else None)
         self._open(one)
 
     @rule(data=st.data())
@@ -981,7 +1028,9 @@ class Anything(RuleBasedStateMachine):
 
         for one, answer in zip(some, answers, strict=True):
             before = self.living[one.holder].get(one.lease)
-            assert answer == (before[0] == one.connection if before else one.connection not in self.ended)
+            taken_again = before is not None and not before[1] and before[0] != one.connection
+            reopened = before is None and one.connection not in self.ended
+            assert answer == (self._holds(one) or taken_again or reopened)
             if answer:
                 self._open(one)
 
@@ -989,26 +1038,36 @@ class Anything(RuleBasedStateMachine):
     def end(self, data: st.DataObject, drop: bool) -> None:
         if self.every:
             one = data.draw(st.sampled_from(self.every))
-            connection, _, away_at = self.living[one.holder].get(one.lease, (None, 0, 0))
-            assert (self.store.drop if drop else self.store.detach)(one) == (connection == one.connection)
-            if connection == one.connection and drop:
-                self._forget(connection)
+            holds = self._holds(one)
+            assert (self.store.drop if drop else self.store.detach)(one) == holds
+            if holds and drop:
+                self._forget(one.connection)
                 del self.living[one.holder][one.lease]
-            elif connection == one.connection:
-                self.living[one.holder][one.lease] = (None, self._now() + LEASE, away_at)
+            elif holds:
+                *_, away_at = self.living[one.holder][one.lease]
+                self.living[one.holder][one.lease] = (one.connection, False, self._now() + LEASE, away_at)
+
+    @rule(data=st.data())
+    def look(self, data: st.DataObject) -> None:
+        if self.every:
+            one = data.draw(st.sampled_from(self.every))
+            connection, is_attached, *_ = self.living[one.holder].get(one.lease, (None, False, 0, 0))
+            own = connection == one.connection
+            assert self.store.state(one) == (("attached" if is_attached else "detached") if own else "other")
 
     @rule(holder=holders)
     def drop_all(self, holder: str) -> None:
         assert self.store.drop_all(holder) == bool(self.living[holder])
-        for connection, _, _ in self.living.pop(holder, {}).values():
+        for connection, *_ in self.living.pop(holder, {}).values():
             self._forget(connection)
 
     @rule(holder=holders, session=st.none() | sessions, away=st.booleans())
     def set_away(self, holder: str, session: str | None, away: bool) -> None:
         self.store.set_away(holder, session, away=away)
-        for name, (connection, ends_at, _) in self.living[holder].items():
+        for name, (connection, is_attached, ends_at, _) in self.living[holder].items():
             if session in (None, name):
-                self.living[holder][name] = (connection, ends_at, 0 if away else self._now() + AWAY)
+                away_at = 0 if away else self._now() + AWAY
+                self.living[holder][name] = (connection, is_attached, ends_at, away_at)
 
     @rule(holder=holders)
     def tell_again(self, holder: str) -> None:
@@ -1022,7 +1081,7 @@ class Anything(RuleBasedStateMachine):
         ended = [
             Lapsed(holder, session)
             for holder, sessions in self.living.items()
-            for session, (_, ends_at, _) in sessions.items()
+            for session, (_, _, ends_at, _) in sessions.items()
             if ends_at <= self._now()
         ]
         for holder, session in ended:
@@ -1056,7 +1115,7 @@ class Anything(RuleBasedStateMachine):
         for holder, changes in self.log.items():
             if changes[-1].status != "offline":
                 away_at = 0 if changes[-1].status == "away" else self._now() + AWAY
-                self.living[holder][""] = (None, self._now() + LEASE, away_at)
+                self.living[holder][""] = (None, False, self._now() + LEASE, away_at)
 
     def teardown(self) -> None:
         """In the end everything is told, and nothing remains."""
@@ -1093,14 +1152,18 @@ class Anything(RuleBasedStateMachine):
 
     def _open(self, one: Held) -> None:
         of = self.living[one.holder]
-        waiting = of.pop("", None) or (None, 0, self._now() + AWAY)
-        _, _, away_at = of.get(one.lease, waiting)
-        of[one.lease] = (one.connection, self._now() + ATTACHED, away_at)
+        waiting = of.pop("", None) or (None, False, 0, self._now() + AWAY)
+        *_, away_at = of.get(one.lease, waiting)
+        of[one.lease] = (one.connection, not one.passing, self._now() + ATTACHED, away_at)
 
-    def _status(self, sessions: dict[str, tuple[Connection | None, float, float]]) -> Status:
+    def _holds(self, one: Held) -> bool:
+        connection, is_attached, *_ = self.living[one.holder].get(one.lease, (None, False, 0, 0))
+        return connection == one.connection and is_attached is not one.passing
+
+    def _status(self, sessions: dict[str, Modelled]) -> Status:
         if not sessions:
             return "offline"
-        return "online" if any(away_at > self._now() for _, _, away_at in sessions.values()) else "away"
+        return "online" if any(away_at > self._now() for *_, away_at in sessions.values()) else "away"
 
     def _now(self) -> float:
         return self.still.now().timestamp()

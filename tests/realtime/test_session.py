@@ -448,12 +448,6 @@ def test_while_a_call_of_the_client_is_answered_its_silence_means_nothing(begun:
     assert beat_until_closed(begun, still) - since <= 36
 
 
-def test_a_resume_token_is_bound_to_its_session_and_user(client: Client) -> None:
-    other = Session(id="s_2", user_id=7, stream="user:7", credential="", transport=Transport())
-
-    assert client.session.resume_token != other.resume_token
-
-
 def test_a_text_that_is_deleted_while_it_waits_does_not_leave(begun: Client) -> None:
     secret = Entry("id-1", "message.created", b'"event":"message.created","text":"secret"}', {"message": 5})
     other = Entry("id-2", "message.created", b'"event":"message.created","text":"other"}', {"message": 6})
