@@ -107,6 +107,17 @@ def test_all_sessions_of_a_stream_hear_the_same() -> None:
     assert [tab.seqs for tab in tabs] == [[1, 2, 3]] * 3
 
 
+def test_what_is_kept_nowhere_goes_to_the_streams_that_it_is_for_and_never_before_a_hello() -> None:
+    ours, mine, other, new = Hub(), Tab().begin(), Tab(stream="hubtest:8").begin(), Tab(id="s_00000002")
+    for tab in (mine, other, new):
+        ours.add(tab.session)
+    ours.tell([STREAM, "hubtest:9"], {"type": "ephemeral"})
+    new.begin()
+
+    told = [[frame["type"] for frame in tab.frames] for tab in (mine, other, new)]
+    assert told == [["hello", "ephemeral"], ["hello"], ["hello"]]
+
+
 def test_a_session_that_was_removed_hears_nothing() -> None:
     async def ring() -> None:
         ours.start(asyncio.get_running_loop())
