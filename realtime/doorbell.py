@@ -97,7 +97,10 @@ def _obey(message: dict[str, Any]) -> None:
     match message:
         case {"type": "ring", "entries": entries}:
             hub.ring(
-                [Placed(Entry(event_id, name, body, about), seqs, {}) for event_id, name, body, about, seqs in entries]
+                [
+                    Placed(Entry(event_id, name, body, about), seqs, {}, era)
+                    for event_id, name, body, about, seqs, era in entries
+                ]
             )
         case {"type": "broadcast", "from": worker, "kind": kind, "message": told} if worker != hub.worker:
             _HEARERS[kind](told)
@@ -110,14 +113,14 @@ def _obey(message: dict[str, Any]) -> None:
 def _messages(placed: Sequence[Placed]) -> dict[str, list[Any]]:
     """What each other worker is told: entries, each with the seqs of the streams that are read there."""
     messages: defaultdict[str, list[Any]] = defaultdict(list)
-    for entry, seqs, listeners in placed:
+    for entry, seqs, listeners, era in placed:
         there: defaultdict[str, dict[str, int]] = defaultdict(dict)
         for stream, workers in listeners.items():
             for worker in workers:
                 there[worker][stream] = seqs[stream]
         for worker, its in there.items():
             if worker != hub.worker:
-                messages[worker].append([entry.event_id, entry.name, entry.body, entry.about, its])
+                messages[worker].append([entry.event_id, entry.name, entry.body, entry.about, its, era])
     return messages
 
 

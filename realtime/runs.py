@@ -13,10 +13,11 @@ RUN_BYTES: Final = 32 * 1024
 class Run:
     """Entries that have one seq after the other, in each stream that they were placed in together."""
 
-    __slots__ = ("_entries", "_template", "count", "erased", "size")
+    __slots__ = ("_entries", "_template", "count", "era", "erased", "size")
 
-    def __init__(self, entries: Sequence[Entry]) -> None:
+    def __init__(self, entries: Sequence[Entry], era: str = "") -> None:
         self._entries = entries
+        self.era = era
         self._template = b""
         self.count = len(entries)
         self.size = sum(len(entry.body) for entry in entries)
@@ -34,13 +35,14 @@ class Run:
 
     def after(self, count: int) -> "Run":
         """Without the first ones."""
-        return Run(self._entries[count:])
+        return Run(self._entries[count:], self.era)
 
     def without(self, message_id: int) -> "Run":
         """With nothing in the place of a message's text; itself when it does not hold it."""
         if all(entry.about.get(MESSAGE) != message_id for entry in self._entries):
             return self
-        return Run([replace(e, body=REDACTED) if e.about.get(MESSAGE) == message_id else e for e in self._entries])
+        entries = [replace(e, body=REDACTED) if e.about.get(MESSAGE) == message_id else e for e in self._entries]
+        return Run(entries, self.era)
 
 
 def runs_of(rung: Iterable[Placed]) -> Iterator[tuple[Run, dict[str, int]]]:
@@ -48,18 +50,19 @@ def runs_of(rung: Iterable[Placed]) -> Iterator[tuple[Run, dict[str, int]]]:
     entries: list[Entry] = []
     first: dict[str, int] = {}
     last: dict[str, int] = {}
-    size = 0
-    for entry, seqs, _listeners in rung:
+    size, era = 0, ""
+    for entry, seqs, _listeners, its_era in rung:
         size += len(entry.body)
-        if entries and not (size <= RUN_BYTES and _follow(last, seqs) and _may_join(entries[-1], entry)):
-            yield Run(entries), first
+        follows = its_era == era and _follow(last, seqs)
+        if entries and not (size <= RUN_BYTES and follows and _may_join(entries[-1], entry)):
+            yield Run(entries, era), first
             entries = []
         if not entries:
-            first, size = seqs, len(entry.body)
+            first, size, era = seqs, len(entry.body), its_era
         entries.append(entry)
         last = seqs
     if entries:
-        yield Run(entries), first
+        yield Run(entries, era), first
 
 
 def _follow(last: dict[str, int], seqs: dict[str, int]) -> bool:

@@ -102,6 +102,8 @@ class Session:
         """Live entries from a seq on. Those that it has are dropped; at a hole it holds back and asks for the rest."""
         if self._held is not None:
             self._held.append((seq, run))
+        elif not self.epoch.startswith(run.era):
+            pass  # the store lost its streams in between; the sweep ends whoever follows one of before
         elif seq == self._seq + 1:
             self._seq += run.count
             if run.erased is not None:

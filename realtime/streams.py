@@ -42,6 +42,8 @@ class Placed(NamedTuple):
     entry: Entry
     seqs: dict[str, int]
     listeners: dict[str, list[str]]
+    era: str = ""
+    """What the epochs of all streams begin with until the store loses them: the seqs are of those epochs."""
 
 
 GapReason = Literal["too_old", "unknown_epoch", "future_seq"]
@@ -70,7 +72,10 @@ class Streams(Protocol):
         """`open` for many, and the note that this worker, the listener, has readers for them. The note soon fades."""
 
     def append(self, entries: Sequence[tuple[Entry, Iterable[str]]]) -> list[Placed]:
-        """Append each entry to the streams named beside it that are open. Entries seen before are left out."""
+        """Append each entry to the streams named beside it that are open. Entries seen before are left out.
+
+        One whose streams are of several eras comes once for each.
+        """
 
     def read(self, stream: str, after: Position) -> list[tuple[int, Entry]]:
         """Everything after the position, oldest first. Raises Gap when that is not whole."""

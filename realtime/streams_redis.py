@@ -4,6 +4,7 @@ Keys, all of one shard in one hash slot so that one script may touch them:
   ms:{3}:s:<stream>    hash   e epoch, q seq, w:<listener> Unix second until which that worker hosts a reader
   ms:{3}:s:<stream>:l  list   ids of the newest STREAM_EVENTS events, the newest last, at seq q
   ms:{3}:b:<event id>  string the event, once for all readers of the shard; lives STREAM_SECONDS
+  ms:{3}:era           string what all epochs of the shard begin with, until Redis loses it together with them
 """
 
 import hashlib
@@ -26,27 +27,29 @@ REMEMBER_IDS_SECONDS = 60
 PLACES_AT_ONCE = 50_000
 """In how many streams one script puts its entries, counted for each entry."""
 
-# ARGV: the epoch for a new stream, milliseconds to live, listener or "", seconds that it listens
+# KEYS: the stream, the era. ARGV: the era of an empty Redis, the rest of a new stream's epoch, milliseconds to live,
+# listener or "", seconds that it listens
 OPEN = """
 local epoch = redis.call('HGET', KEYS[1], 'e')
 if not epoch then
-  epoch = ARGV[1]
+  redis.call('SET', KEYS[2], ARGV[1], 'NX')
+  epoch = redis.call('GET', KEYS[2]) .. ARGV[2]
   redis.call('DEL', KEYS[1] .. ':l')
   redis.call('HSET', KEYS[1], 'e', epoch, 'q', 0)
 end
-if ARGV[3] ~= '' then
-  redis.call('HSET', KEYS[1], 'w:' .. ARGV[3], redis.call('TIME')[1] + ARGV[4])
+if ARGV[4] ~= '' then
+  redis.call('HSET', KEYS[1], 'w:' .. ARGV[4], redis.call('TIME')[1] + ARGV[5])
 end
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-redis.call('PEXPIRE', KEYS[1] .. ':l', ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+redis.call('PEXPIRE', KEYS[1] .. ':l', ARGV[3])
 return {epoch, tonumber(redis.call('HGET', KEYS[1], 'q'))}
 """
 
-# KEYS: the bodies of the entries, then the streams, those that get the same entries one after the other.
+# KEYS: the bodies of the entries, then the streams, those that get the same entries one after the other, then the era.
 # ARGV: how many entries, milliseconds to live, entries kept, seconds to remember ids; for each entry its id and body;
 # for each group of streams that get the same entries how many streams, and the numbers of the entries, "1 2 5".
 # {numbers of the entries that were not here before, for each open stream {its place after the bodies, the seq of the
-# last of them, listener, ...}}.
+# last of them, listener, ...}, the era}.
 APPEND = """
 local count, kept, now = tonumber(ARGV[1]), tonumber(ARGV[3]), tonumber(redis.call('TIME')[1])
 local fresh, new, read, placed, key = {}, {}, {}, {}, count
@@ -86,7 +89,7 @@ end
 for _, number in ipairs(new) do
   if not read[number] then redis.call('SET', KEYS[number], '', 'EX', ARGV[4]) end
 end
-return {new, placed}
+return {new, placed, redis.call('GET', KEYS[#KEYS]) or ''}
 """
 
 # ARGV: epoch and seq after which, entries kept. {epoch, seq, id, ...}; ids only when that is whole.
@@ -121,11 +124,9 @@ class RedisStreams:
         return self.keep([stream], listener="")[0]
 
     def keep(self, streams: Sequence[str], *, listener: str) -> list[Position]:
-        epoch = f"e_{secrets.token_urlsafe(9)}"
-        milliseconds = round(self._seconds * 1000)
-        calls = [
-            (OPEN, [self._key(stream)], [epoch, milliseconds, listener, self._listen_seconds]) for stream in streams
-        ]
+        epoch = [f"e_{secrets.token_urlsafe(6)}", secrets.token_urlsafe(6)]
+        arguments = [*epoch, round(self._seconds * 1000), listener, self._listen_seconds]
+        calls = [(OPEN, [self._key(stream), _era_key(self._shard(stream))], arguments) for stream in streams]
         return [Position(epoch.decode(), seq) for epoch, seq in self._run(calls)]
 
     def append(self, entries: Sequence[tuple[Entry, Iterable[str]]]) -> list[Placed]:
@@ -152,37 +153,39 @@ class RedisStreams:
         for number, (_entry, names) in enumerate(entries, start=1):
             for name in names:
                 shards[self._shard(name)][name].append(number)
-        found: dict[int, Placed] = {}
+        found: dict[tuple[int, int], Placed] = {}
         for shard, numbers_of in shards.items():
-            new, places = self._append_to_shard(shard, [entry for entry, _names in entries], numbers_of)
+            new, places, era = self._append_to_shard(shard, [entry for entry, _names in entries], numbers_of)
             for number in new:
-                found.setdefault(number, Placed(entries[number - 1][0], {}, {}))
+                found[number, shard] = Placed(entries[number - 1][0], {}, {}, era)
             for stream, top, listeners in places:
                 appended = [number for number in numbers_of[stream] if number in new]
                 for seq, number in enumerate(appended, start=top - len(appended) + 1):
-                    found[number].seqs[stream] = seq
-                    found[number].listeners[stream] = listeners
-        return [found[number] for number in sorted(found)]
+                    found[number, shard].seqs[stream] = seq
+                    found[number, shard].listeners[stream] = listeners
+        return [found[key] for key in sorted(found)]
 
     def _append_to_shard(
         self, shard: int, entries: Sequence[Entry], numbers_of: Mapping[str, Sequence[int]]
-    ) -> tuple[set[int], list[tuple[str, int, list[str]]]]:
-        """The numbers of the new entries; for each open stream its name, its seq after them and who listens."""
+    ) -> tuple[set[int], list[tuple[str, int, list[str]]], str]:
+        """The numbers of the new entries; of each open stream the name, the seq after them and who listens; the era."""
         alike: defaultdict[tuple[int, ...], list[str]] = defaultdict(list)
         for stream, numbers in numbers_of.items():
             alike[tuple(numbers)].append(stream)
         streams = [stream for group in alike.values() for stream in group]
-        keys = [f"ms:{{{shard}}}:b:{entry.event_id}" for entry in entries] + [self._key(stream) for stream in streams]
+        keys = [f"ms:{{{shard}}}:b:{entry.event_id}" for entry in entries]
+        keys += [*map(self._key, streams), _era_key(shard)]
         arguments: list[Any] = [len(entries), round(self._seconds * 1000), self._events, REMEMBER_IDS_SECONDS]
         for entry in entries:
             arguments += [entry.event_id, _packed(entry)]
         for numbers, group in alike.items():
             arguments += [len(group), " ".join(map(str, numbers))]
-        [(new, places)] = self._run([(APPEND, keys, arguments)])
-        return set(new), [
+        [(new, places, era)] = self._run([(APPEND, keys, arguments)])
+        tops = [
             (streams[place - 1], top, [listener.decode() for listener in listeners])
             for place, top, *listeners in places
         ]
+        return set(new), tops, era.decode()
 
     def _shard(self, stream: str) -> int:
         return zlib.crc32(stream.encode()) % self._shards
@@ -210,6 +213,10 @@ class RedisStreams:
                 return attempt(client)
 
         return self._connection.run(with_scripts)
+
+
+def _era_key(shard: int) -> str:
+    return f"ms:{{{shard}}}:era"
 
 
 def _pieces(entries: Sequence[tuple[Entry, Iterable[str]]]) -> Iterator[list[tuple[Entry, Sequence[str]]]]:

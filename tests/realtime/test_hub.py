@@ -107,6 +107,23 @@ def test_all_sessions_of_a_stream_hear_the_same() -> None:
     assert [tab.seqs for tab in tabs] == [[1, 2, 3]] * 3
 
 
+def test_entries_of_another_era_are_not_taken_for_the_next_ones() -> None:
+    """Its Redis came back empty, and another worker has begun the stream again."""
+
+    async def ring() -> None:
+        ours.start(asyncio.get_running_loop())
+        ours.add(tab.session)
+        ours.ring([placed(1)._replace(era="e_1")])
+        ours.ring([placed(2)._replace(era="e_2")])
+        await asyncio.sleep(0)
+
+    ours, tab = Hub(), Tab().begin()
+    assert tab.session.epoch.startswith("e_1")
+    asyncio.run(ring())
+
+    assert tab.seqs == [1]
+
+
 def test_what_is_kept_nowhere_goes_to_the_streams_that_it_is_for_and_never_before_a_hello() -> None:
     ours, mine, other, new = Hub(), Tab().begin(), Tab(stream="hubtest:8").begin(), Tab(id="s_00000002")
     for tab in (mine, other, new):

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from realtime import streams_redis
 from realtime.errors import Unavailable
 from realtime.redis_connection import RedisConnection
-from realtime.streams import Entry, Gap, Position, Streams
+from realtime.streams import Entry, Gap, Placed, Position, Streams
 from realtime.streams_memory import MemoryStreams
 from realtime.streams_redis import RedisStreams
+from tests import services
 from tests.realtime.conftest import MakeStreams
 
 THREADS = 8
@@ -237,6 +238,31 @@ def test_of_concurrent_tries_one_appends(make_streams: MakeStreams, hasty_thread
     assert {event_id for _, event_id in found} == {one.event_id for one in added}
 
 
+def test_what_is_placed_names_the_era_of_its_epochs(make_streams: MakeStreams) -> None:
+    streams = make_streams()
+    epochs = {name: streams.open(name).epoch for name in ("user:1", "user:2")}
+
+    for placed in streams.append([(entry(), ["user:1", "user:2"])]):
+        assert all(epochs[name].startswith(placed.era) for name in placed.seqs)
+
+
+def test_a_redis_that_lost_everything_begins_another_era() -> None:
+    epochs: list[str] = []
+    with services.redis_server() as server:
+        for _ in range(2):
+            connection = RedisConnection(server.url)
+            streams = RedisStreams(connection, events=10, seconds=60, listen_seconds=15)
+            epochs.append(streams.open("user:1").epoch)
+            [placed] = streams.append([(entry(), ["user:1"])])
+            connection.client.close()
+            server.kill()
+            server.start()
+    before, after = epochs
+
+    assert after.startswith(placed.era)
+    assert not before.startswith(placed.era)
+
+
 def test_threads_that_append_at_once_make_no_hole_and_one_order(make_streams: MakeStreams, hasty_threads: None) -> None:
     """Everybody's stream gets all, the others some; what two streams share stands in the same order in both."""
     streams = make_streams(events=THREADS * APPENDS)
@@ -267,6 +293,15 @@ def test_threads_that_append_at_once_make_no_hole_and_one_order(make_streams: Ma
         assert places == sorted(places)
 
 
+def seqs_of(placed: list[Placed]) -> dict[str, dict[str, int]]:
+    """Of each event, in which streams it has which seq. An entry comes once for each shard."""
+    found: dict[str, dict[str, int]] = {}
+    for one in placed:
+        if one.seqs:
+            found.setdefault(one.entry.event_id, {}).update(one.seqs)
+    return found
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     # Nobody opened the stream e.
@@ -289,7 +324,7 @@ def test_many_entries_at_once_get_the_seqs_that_they_would_get_one_by_one(
         for step in steps:
             many = in_redis.append([entries[number] for number in step])
             alone = [found for number in step for found in in_memory.append([entries[number]])]
-            assert [found[:2] for found in many if found.seqs] == [found[:2] for found in alone if found.seqs]
+            assert seqs_of(many) == seqs_of(alone)
     for name, (there, here) in starts.items():
         assert log(in_redis, name, there) == log(in_memory, name, here)
     connection.client.close()
