@@ -16,6 +16,8 @@ pytest_plugins = ["tests.cast"]
 
 # A test that does not try the limits must not meet them.
 GENEROUS = {"SEND_PER_MINUTE": 100_000, "SEND_BURST": 1000, "SIGNUPS_PER_MINUTE": 1000}
+CALM_SECONDS = 36_000
+"""Nobody leaves the shared server, and nobody falls asleep there, which would be told in the middle of another test."""
 STARTED = pytest.StashKey[list[Server]]()
 
 
@@ -63,9 +65,8 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> Databases:
 @pytest.fixture(scope="session")
 def server(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The server that tests share: with the demo, so a test makes its own workspace when it counts things."""
-    server = Server(
-        tmp_path_factory.mktemp("server") / "log", variables=GENEROUS | {"DATABASE_URL": databases.new(demo=True)}
-    )
+    calm = {"LEASE_SECONDS": CALM_SECONDS, "AWAY_SECONDS": CALM_SECONDS, "DATABASE_URL": databases.new(demo=True)}
+    server = Server(tmp_path_factory.mktemp("server") / "log", variables=GENEROUS | calm)
     server.start()
     yield server
     server.stop()

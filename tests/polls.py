@@ -1,11 +1,11 @@
 """A client of `/poll/user/me` for tests of real servers; it fails at once when a `seq` is missing or repeated."""
 
 import json
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
-from tests.sockets import SECONDS, Person
+from tests.sockets import PRESENCE, SECONDS, Person
 
 Frame = dict[str, Any]
 
@@ -22,7 +22,13 @@ class Poll:
 
     @property
     def events(self) -> list[Frame]:
-        return [frame for frame in self.frames if frame["type"] == "event"]
+        """What came with a seq, but for presence."""
+        return [frame for frame in self.frames if frame["type"] == "event" and frame["event"] != PRESENCE]
+
+    @property
+    def presence(self) -> list[Frame]:
+        """The data of each `presence.updated` that came."""
+        return [frame["data"] for frame in self.frames if frame.get("event") == PRESENCE]
 
     @property
     def bodies(self) -> list[str]:
@@ -54,6 +60,12 @@ class Poll:
         self.frames += body["frames"]
         self.epoch, self.seq = body["epoch"], body["seq"]
         return list(body["frames"])
+
+    def settle(self) -> Self:
+        """Poll until it is quiet, so that who came a moment ago wakes no later poll."""
+        while self.poll(wait=0.5):
+            pass
+        return self
 
     def until(self, count: int, *, wait: float = 5) -> None:
         """Poll until so many events are there."""

@@ -26,6 +26,7 @@ from tests.cast import Answer, answer_of
 from tests.server import Server
 
 Frame = dict[str, Any]
+PRESENCE = "presence.updated"
 SECONDS = 10.0
 """How long something that has to come may take on the slowest machine."""
 
@@ -84,7 +85,13 @@ class Socket:
 
     @property
     def events(self) -> list[Frame]:
-        return [frame for frame in self.frames if frame["type"] == "event"]
+        """What came with a seq, but for presence: people come and go beside what a test does."""
+        return [frame for frame in self.frames if frame["type"] == "event" and frame["event"] != PRESENCE]
+
+    @property
+    def presence(self) -> list[Frame]:
+        """The data of each `presence.updated` that came."""
+        return [frame["data"] for frame in self.frames if frame.get("event") == PRESENCE]
 
     @property
     def names(self) -> list[str]:

@@ -9,8 +9,6 @@ from tests.conftest import StartServer
 
 pytestmark = pytest.mark.browser
 
-# Strict: whoever makes a door take leases is told to take this away.
-
 
 @pytest.fixture
 def brief(meet: Meet, start_server: StartServer) -> Two:

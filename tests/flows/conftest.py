@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.polls import Poll
 from tests.server import Server
 from tests.sockets import CAST, Person, Place, enrolled, found
 
@@ -11,6 +12,8 @@ from tests.sockets import CAST, Person, Place, enrolled, found
 @pytest.fixture(scope="session")
 def people(server: Server) -> Iterator[list[Person]]:
     with enrolled(server, *CAST) as people:
+        for person in people:
+            Poll(person).settle()
         yield people
 
 

@@ -16,7 +16,7 @@ from tests.conftest import GENEROUS, StartServer
 from tests.polls import Poll
 from tests.server import Databases, Server
 from tests.services import RedisServer
-from tests.sockets import CAST, SECONDS, Person, Place, Socket, enrolled, error, found, refused, sign_up
+from tests.sockets import CAST, PRESENCE, SECONDS, Person, Place, Socket, enrolled, error, found, refused, sign_up
 
 LEASE_SECONDS = 2.0
 """Long enough that a busy machine reconnects within it."""
@@ -51,11 +51,7 @@ def place(server: Server) -> Iterator[Place]:
 def told(watcher: Socket, person: Person) -> list[str]:
     """What a watcher was told of somebody up to now, whose versions have to rise."""
     watcher.settle()
-    about = [
-        event["data"]
-        for event in watcher.events
-        if event["event"] == "presence.updated" and event["data"]["user_id"] == person.id
-    ]
+    about = [update for update in watcher.presence if update["user_id"] == person.id]
     versions = [update["version"] for update in about]
     assert versions == sorted(set(versions)), versions
     return [update["status"] for update in about]
@@ -251,7 +247,7 @@ def test_a_session_without_activity_is_away(start_server: StartServer) -> None:
 
 
 def told_of(frame: dict[str, Any], person: Person) -> str | None:
-    if frame.get("event") == "presence.updated" and frame["data"]["user_id"] == person.id:
+    if frame.get("event") == PRESENCE and frame["data"]["user_id"] == person.id:
         return str(frame["data"]["status"])
     return None
 
@@ -260,8 +256,8 @@ def seq_of(watcher: Socket, status: str) -> int:
     return int(
         next(
             event["seq"]
-            for event in watcher.events
-            if event["event"] == "presence.updated" and event["data"]["status"] == status
+            for event in watcher.frames
+            if event.get("event") == PRESENCE and event["data"]["status"] == status
         )
     )
 

@@ -14,7 +14,7 @@ from tests.conftest import GENEROUS, StartServer
 from tests.polls import Poll
 from tests.server import Databases, Server
 from tests.services import RedisServer
-from tests.sockets import CAST, SECONDS, Frame, Person, Place, Socket, enrolled, found
+from tests.sockets import CAST, PRESENCE, SECONDS, Frame, Person, Place, Socket, enrolled, found
 
 SOON = 3.0
 SWEEPING: dict[str, Any] = GENEROUS | {"SWEEP_SECONDS": 0.3, "STATUS_TEXT_PER_MINUTE": 10_000}
@@ -26,11 +26,11 @@ def say(person: Person, text: str, **more: Any) -> None:
 
 def texts(reader: Socket | Poll, person: Person) -> list[str]:
     """What somebody was told that another one says."""
-    return [event["data"]["status_text"] for event in reader.events if about(event, person)]
+    return [update["status_text"] for update in reader.presence if update["user_id"] == person.id]
 
 
 def about(frame: Frame, person: Person) -> bool:
-    return frame.get("event") == "presence.updated" and frame["data"]["user_id"] == person.id
+    return frame.get("event") == PRESENCE and frame["data"]["user_id"] == person.id
 
 
 def until_says(socket: Socket, person: Person, text: str) -> Frame:

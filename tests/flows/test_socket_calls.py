@@ -42,7 +42,7 @@ def state(place: Place) -> Any:
     """What a change would show in: the channels with their counters, the newest messages, the members."""
     ada = place.ada
     return [
-        ada.call("client.boot") | {"server_time": None},
+        ada.call("client.boot") | {"server_time": None, "seq": None, "presence": None},
         ada.call("message.list", channel_id=place.channel_id),
         ada.call("message.changes", channel_id=place.channel_id, since_rev=0),
         ada.call("workspace.members", workspace_id=place.workspace_id),

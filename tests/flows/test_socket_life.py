@@ -80,7 +80,7 @@ def idle(people: list[Person]) -> Iterator[Future[list[str]]]:
                 except TimeoutError:
                     break
             socket.settle()
-            return [frame["type"] for frame in socket.frames]
+            return [frame["type"] for frame in socket.frames if frame["type"] != "event"]
 
     with ThreadPoolExecutor(1) as pool:
         yield pool.submit(stay)

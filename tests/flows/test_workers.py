@@ -84,8 +84,7 @@ def test_a_socket_and_a_poll_on_another_worker_have_the_same_log(workers: Worker
 
 def test_a_poll_on_another_worker_is_woken_by_the_event(workers: Workers) -> None:
     place = workers.place
-    poll = Poll(workers.at_two(place.bob))
-    poll.poll()
+    poll = Poll(workers.at_two(place.bob)).settle()
     said_at: list[float] = []
 
     def say() -> None:
@@ -188,12 +187,11 @@ def test_a_revoked_token_ends_its_sockets_and_polls_on_every_worker(workers: Wor
     bob = workers.place.bob
     there = workers.at_two(bob)
     with bob.socket() as one, there.socket() as two:
-        poll = Poll(there)
-        poll.poll()
+        poll = Poll(there).settle()
         polled: list[int] = []
 
         def wait() -> None:
-            polled.append(poll.get(wait=20, since=0, epoch=poll.epoch).status_code)
+            polled.append(poll.get(wait=20, since=poll.seq, epoch=poll.epoch).status_code)
 
         waiting = threading.Thread(target=wait)
         waiting.start()
