@@ -17,19 +17,18 @@ from presence import watching
 
 def told_of(user_ids: Collection[int]) -> dict[int, set[int]]:
     """For each user the ids of those who are told of them."""
-    told = _told_without_asking(user_ids)
     watchers = watching.watchers_of(user_ids)
-    if any(watchers.values()):
-        workspaces = _workspaces_of({*user_ids, *set().union(*watchers.values())})
-        for user_id, theirs in watchers.items():
-            told[user_id] |= {watcher for watcher in theirs if workspaces[watcher] & workspaces[user_id]}
+    workspaces = _workspaces_of({*user_ids, *set().union(*watchers.values())})
+    told = _told_without_asking(user_ids, workspaces)
+    for user_id, theirs in watchers.items():
+        told[user_id] |= {watcher for watcher in theirs if workspaces[watcher] & workspaces[user_id]}
     return told
 
 
 def heard_of_by(user: User) -> set[int]:
     """The ids of those whose changes a user is told, themself too."""
     # Workspaces and direct channels tell both sides of each other.
-    told = _told_without_asking([user.pk])[user.pk]
+    told = _told_without_asking([user.pk], _workspaces_of([user.pk]))[user.pk]
     return told | shared_with(user, watching.watched_by(user.pk))
 
 
@@ -40,10 +39,10 @@ def shared_with(user: User, user_ids: Iterable[int]) -> set[int]:
     return set(shared.values_list("user_id", flat=True)) | (asked & {user.pk})
 
 
-def _told_without_asking(user_ids: Collection[int]) -> dict[int, set[int]]:
+def _told_without_asking(user_ids: Collection[int], workspaces: defaultdict[int, set[int]]) -> dict[int, set[int]]:
+    """`workspaces` are those of these users at least."""
     told = {user_id: {user_id} for user_id in user_ids}
-    workspaces = _workspaces_of(user_ids)
-    members = _members_of_small(set().union(*workspaces.values()))
+    members = _members_of_small(set().union(*(workspaces[user_id] for user_id in user_ids)))
     for user_id in user_ids:
         told[user_id].update(*(members[workspace_id] for workspace_id in workspaces[user_id]))
     direct = ChannelMember.objects.filter(
