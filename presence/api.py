@@ -12,7 +12,9 @@ from presence.audiences import heard_of_by, shared_with
 from presence.models import Presence
 from presence.payloads import PresencePayload
 from presence.queries import presence_of
+from realtime import leasing
 from realtime.commands import Caller, Params, method
+from realtime.relay import user_stream
 
 LONGEST_SECONDS = 366 * 86_400
 
@@ -70,6 +72,21 @@ def set_away(caller: Caller, params: dict[str, Any]) -> PresenceAnswer:
     user = user_of(caller)
     actions.set_away(user=user, **params)
     return _own(user)
+
+
+class LeaveAnswer(TypedDict):
+    pass
+
+
+class LeaveParams(Params):
+    session = Text(max_length=64)
+
+
+@method("presence.leave", params=LeaveParams, answer=LeaveAnswer, scope="read", reads=False)
+def leave(caller: Caller, params: dict[str, Any]) -> LeaveAnswer:
+    """End a session of mine at once, as `bye` does on its socket: for programs that poll. Others stay."""
+    leasing.end(user_stream(user_of(caller).pk), params["session"])
+    return {}
 
 
 class WatchParams(Params):

@@ -9,7 +9,7 @@ from realtime.relay import user_stream
 def close_user(user_id: int) -> None:
     """A banned or deactivated user: every session of theirs, for good, and nobody sees them any more."""
     doorbell.tell_all(Ended("user", str(user_id), Close.FORBIDDEN, "deactivated"))
-    leasing.drop_all(user_stream(user_id))
+    leasing.end(user_stream(user_id))
 
 
 def close_credential(credential: str) -> None:

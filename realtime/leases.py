@@ -103,8 +103,8 @@ class Leases(Protocol):
     def state(self, held: Held) -> State:
         """Whether the lease is still of this connection, or was last."""
 
-    def drop_all(self, holder: str) -> bool:
-        """End every lease of a holder at once. Whether there was one."""
+    def end(self, holder: str, lease: str | None = None) -> bool:
+        """End a lease of a holder, or all of them, at once, whoever holds it. Whether there was one."""
 
     def set_away(self, holder: str, lease: str | None, *, away: bool) -> bool:
         """Declare a lease, or all of the holder, away or active now. Whether there is a change to claim."""

@@ -117,13 +117,13 @@ class MemoryLeases:
                 return "other"
             return "attached" if lease.attached else "detached"
 
-    def drop_all(self, holder: str) -> bool:
+    def end(self, holder: str, lease: str | None = None) -> bool:
         with self._lock:
             found = self._holders.get(holder)
-            if found is None or not found.leases:
-                return False
-            self._drop(holder, list(found.leases))
-            return True
+            ended = [name for name in (found.leases if found else ()) if lease in (None, name)]
+            if ended:
+                self._drop(holder, ended)
+            return bool(ended)
 
     def set_away(self, holder: str, lease: str | None, *, away: bool) -> bool:
         with self._lock:

@@ -199,14 +199,15 @@ local lease = text and lease_of(text)
 return lease and lease.connection == ARGV[4] and lease.attached or 'other'
 """
 
-# ARGV: now, holder, milliseconds to remember connections; then nothing for all, or lease, connection, attached or not.
+# ARGV: now, holder, milliseconds to remember connections; then nothing for all, or a lease, and if only that connection
+# may do it, connection, attached 1 or passing 0.
 # Whether there was one, 0 or 1.
 DROP = """
 local name, remember, id, connection, attached = unpack(ARGV, 2)
 local holder = load(name)
 local dropped = {}
 for other, lease in pairs(holder.leases) do
-  local held = other == id and lease.connection == connection and lease.attached == attached
+  local held = other == id and (not connection or lease.connection == connection and lease.attached == attached)
   if held or not id then dropped[#dropped + 1] = other end
 end
 for _, other in ipairs(dropped) do
@@ -397,8 +398,8 @@ class RedisLeases:
     def drop(self, held: Held) -> bool:
         return bool(self._of_one(DROP, held.holder, REMEMBER_ENDED, *_arguments(held)[1:]))
 
-    def drop_all(self, holder: str) -> bool:
-        return bool(self._of_one(DROP, holder, REMEMBER_ENDED))
+    def end(self, holder: str, lease: str | None = None) -> bool:
+        return bool(self._of_one(DROP, holder, REMEMBER_ENDED, *([] if lease is None else [lease])))
 
     def set_away(self, holder: str, lease: str | None, *, away: bool) -> bool:
         away_at = 0 if away else _now() + self._away

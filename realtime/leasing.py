@@ -65,9 +65,9 @@ async def renew(sessions: list[Session]) -> None:
                 session.close(Close.REPLACED, "replaced")
 
 
-def drop_all(user_stream: str) -> None:
-    """End every lease of a user at once. Blocks. Raises Unavailable."""
-    if leases().drop_all(user_stream):
+def end(user_stream: str, session_id: str | None = None) -> None:
+    """End a lease of a user, or all of them, at once. Blocks. Raises Unavailable."""
+    if leases().end(user_stream, session_id):
         _changed()
 
 

@@ -82,11 +82,12 @@ export class MeshsiteError extends Error {
 /**
  * A function that makes calls over HTTP.
  * @param {{ url?: string, fetch?: typeof globalThis.fetch, token?: ?string, csrfToken?: ?() => string }} options
- * @returns {(method: string, params?: object) => Promise<any>}
+ * @returns {(method: string, params?: object, options?: { keepalive?: boolean }) => Promise<any>} `keepalive`: also when
+ *   the page goes away meanwhile
  */
 export function createHttp({ url = "", fetch = globalThis.fetch.bind(globalThis), token = null, csrfToken = null } = {}) {
   const base = url.replace(/\/$/, "");
-  return async function post(method, params = {}) {
+  return async function post(method, params = {}, { keepalive = false } = {}) {
     const headers = { "Content-Type": "application/json", Accept: "application/json" };
     if (token) headers.Authorization = `Bearer ${token}`;
     if (csrfToken) headers["X-CSRFToken"] = csrfToken();
@@ -97,6 +98,7 @@ export function createHttp({ url = "", fetch = globalThis.fetch.bind(globalThis)
         headers,
         body: JSON.stringify(params),
         credentials: token ? "omit" : "same-origin",
+        keepalive,
         signal: AbortSignal.timeout(CALL_MS),
       });
       body = await jsonOf(response);
@@ -429,12 +431,14 @@ export class MeshsiteClient {
   }
 
   /**
-   * Stop. With `bye` the lease of a socket ends now (an explicit sign-out); without it, and on the long-poll, the user
-   * stays online until it runs out.
+   * Stop. With `bye` the session's lease ends now (an explicit sign-out); without it the user stays online until it runs
+   * out.
    */
   close({ bye = false } = {}) {
     this.#wanted = false;
-    if (bye && this.#hello) this.#send({ type: "bye" });
+    if (bye && this.transport === "websocket") this.#send({ type: "bye" });
+    // Nobody waits for it: without it the lease runs out.
+    else if (bye && this.#session) this.http("presence.leave", { session: this.#session }, { keepalive: true }).catch(() => {});
     this.#drop(1000);
     this.#become("offline");
   }

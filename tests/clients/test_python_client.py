@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import threading
+import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -301,6 +302,28 @@ def _signed_up(url: str, username: str) -> dict[str, str]:
 def test_after_close_there_are_no_more_events(alice: Driven) -> None:
     alice.close()
     assert (alice.state, alice.next_event(SOON_SECONDS)) == ("offline", None)
+
+
+@pytest.mark.parametrize("transport", ["websocket", "poll"])
+def test_who_closes_with_a_goodbye_is_gone_at_once(make: Make, place: Place, kind: Kind, transport: str) -> None:
+    cookies = _signed_up(place.url, f"leaves-{kind}-{transport}")
+    with httpx.Client(base_url=place.url, cookies=cookies) as browser:
+
+        def status() -> str:
+            return str(browser.get("/api/presence.list").json()["presence"][0]["status"])
+
+        client = make(place.url, cookies=cookies, transport=transport)
+        client.connect()
+        settle_until(lambda: status() == "online")
+        client.close()
+        settle_until(lambda: status() == "offline")
+
+
+def settle_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SOON_SECONDS
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_the_blocking_client_starts_no_thread(place: Place, channel_id: int) -> None:

@@ -169,6 +169,20 @@ def test_a_goodbye_is_told_at_once(place: Place) -> None:
         assert time.monotonic() - said_at < LEASE_SECONDS
 
 
+def test_a_program_that_polls_says_goodbye_with_a_call(place: Place) -> None:
+    poll = Poll(place.ada)
+    with place.bob.socket() as bob, place.grace.socket() as grace:
+        poll.poll()
+        until_told(bob, place.ada, "online", grace)
+        left_at = time.monotonic()
+        # Of another user it ends nothing, even if the id were known.
+        assert place.bob.call("presence.leave", session=grace.hello["session"]) == {}
+        assert place.ada.call("presence.leave", session=poll.session) == {}
+        until_told(bob, place.ada, "offline", grace)
+        assert time.monotonic() - left_at < LEASE_SECONDS
+        assert told(bob, place.grace) == ["online"]
+
+
 def test_a_sign_out_ends_the_lease_at_once(place: Place, server: Server) -> None:
     cookie = sign_up(server, "carl")
     with httpx.Client(base_url=server.url, trust_env=False, headers={"Cookie": cookie}) as browser:

@@ -279,6 +279,19 @@ test("bye is said on an explicit sign-out only", () => {
   assert.equal(network.connections.length, 2);
 });
 
+test("without a socket bye is a call, which outlives the page", () => {
+  const asked = [];
+  const fetch = async (url, options) => {
+    asked.push([url, JSON.parse(options.body), options.keepalive]);
+    return Response.json({});
+  };
+  const polling = () => live({ transport: "poll", transports: { poll: network }, fetch });
+  polling().close();
+  assert.deepEqual(asked, []);
+  polling().close({ bye: true });
+  assert.deepEqual(asked, [["http://chat.test/api/presence.leave", { session: "s_1" }, true]]);
+});
+
 test("a call is answered by its reply", async () => {
   const client = live();
   const first = client.call("message.send", { body: "one" });

@@ -218,7 +218,7 @@ def test_versions_rise_over_a_loss_of_the_store(stores: str, still: Clock, gener
     [before] = presence_of([ada.pk])
     _lose_the_stores()
     announcing.sweep()
-    leases().drop_all(user_stream(ada.pk))
+    leases().end(user_stream(ada.pk))
     announce()
     [after] = presence_of([ada.pk])
 

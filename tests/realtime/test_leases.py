@@ -227,7 +227,7 @@ def test_a_connection_that_ended_does_nothing_any_more(leases: Leases, still: Cl
 def test_detaching_what_is_not_there_does_nothing(leases: Leases) -> None:
     assert not leases.detach(held())
     assert not leases.drop(held())
-    assert not leases.drop_all("user:1")
+    assert not leases.end("user:1")
     assert not leases.set_away("user:1", None, away=True)
     assert leases.claim(10) == []
 
@@ -345,9 +345,7 @@ def test_renewing_reopens_a_lease_that_ended_while_its_worker_slept(leases: Leas
     assert statuses(told(leases)) == ["online"]
 
 
-@pytest.mark.parametrize(
-    "drop", [lambda leases, one: leases.drop(one), lambda leases, one: leases.drop_all(one.holder)]
-)
+@pytest.mark.parametrize("drop", [lambda leases, one: leases.drop(one), lambda leases, one: leases.end(one.holder)])
 def test_a_late_renewal_does_not_bring_back_what_was_dropped(
     leases: Leases, drop: Callable[[Leases, Held], bool]
 ) -> None:
@@ -394,9 +392,9 @@ def test_all_leases_of_a_holder_end_at_once(leases: Leases) -> None:
     attached(leases, "s2")
     leases.detach(one)
 
-    assert leases.drop_all("user:1")
+    assert leases.end("user:1")
     assert statuses(told(leases)) == ["offline"]
-    assert not leases.drop_all("user:1")
+    assert not leases.end("user:1")
 
 
 def test_a_sweep_gives_out_up_to_its_limit(leases: Leases, still: Clock) -> None:
@@ -633,7 +631,7 @@ def test_what_was_undone_while_it_was_told_is_told_never(leases: Leases) -> None
     leases.drop(one)
     offline = leases.claim(10)
     attached(leases)
-    leases.drop_all("user:1")
+    leases.end("user:1")
     leases.confirm(offline)
 
     assert leases.claim(10) == []
@@ -791,7 +789,7 @@ def test_questions_and_refusals_leave_nothing(leases: Leases) -> None:
         leases.attach(held(), limit=0)
     leases.detach(held())
     leases.drop(held())
-    leases.drop_all("user:1")
+    leases.end("user:1")
     leases.set_away("user:1", None, away=True)
     leases.statuses(["user:1"])
     leases.confirm([Change("user:1", "online", 7)])
@@ -874,7 +872,7 @@ def test_an_explicit_end_does_not_wait_for_who_was_here(make_leases: MakeLeases)
     leases = make_leases()
     leases.restore([Change("user:1", "online", 7)])
 
-    assert leases.drop_all("user:1")
+    assert leases.end("user:1")
     assert statuses(told(leases)) == ["offline"]
 
 
@@ -1057,7 +1055,7 @@ class Anything(RuleBasedStateMachine):
 
     @rule(holder=holders)
     def drop_all(self, holder: str) -> None:
-        assert self.store.drop_all(holder) == bool(self.living[holder])
+        assert self.store.end(holder) == bool(self.living[holder])
         for connection, *_ in self.living.pop(holder, {}).values():
             self._forget(connection)
 
@@ -1196,7 +1194,7 @@ def test_an_outage_raises_unavailable_and_a_new_redis_is_filled_again(still: Clo
             partial(leases.renew, [one]),
             partial(leases.detach, one),
             partial(leases.drop, one),
-            partial(leases.drop_all, "user:1"),
+            partial(leases.end, "user:1"),
             partial(leases.set_away, "user:1", None, away=True),
             partial(leases.tell_again, "user:1"),
             partial(leases.statuses, ["user:1"]),

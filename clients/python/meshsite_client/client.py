@@ -111,7 +111,8 @@ class Client:
         self._raise_mistake()
 
     async def close(self, *, bye: bool = True) -> None:
-        """Stop. `bye` ends the lease of a socket now; without it the user stays online until the lease runs out."""
+        """Stop. `bye` ends the session's lease now; without it the user stays online until it runs out."""
+        leaves = bye and self.state == "polling"
         self._protocol.disconnect(bye=bye)
         if self._socket is not None:
             with suppress(ConnectionClosed, TimeoutError):
@@ -121,6 +122,9 @@ class Client:
                 self._task.cancel()
                 await asyncio.wait([self._task])
             self._tell()
+            if leaves:
+                with suppress(CallError):  # then the lease runs out
+                    await self._call_by_http("presence.leave", {"session": self.session})
         finally:
             if self._http is not None:
                 await self._http.aclose()

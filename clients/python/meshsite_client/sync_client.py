@@ -7,6 +7,7 @@ loses its connection, and comes back with its cursor when it asks for the next e
 import random as random_module
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -109,11 +110,15 @@ class SyncClient:
             self._work(FOREVER)
 
     def close(self, *, bye: bool = True) -> None:
-        """Stop. `bye` ends the lease of a socket now; without it the user stays online until the lease runs out."""
+        """Stop. `bye` ends the session's lease now; without it the user stays online until it runs out."""
+        leaves = bye and self.state == "polling"
         self._protocol.disconnect(bye=bye)
         self._flush()
         self._leave_socket()
         self._tell()
+        if leaves:
+            with suppress(CallError):  # then the lease runs out
+                self._call_by_http("presence.leave", {"session": self.session})
         if self._http is not None:
             self._http.close()
             self._http = None
