@@ -4,14 +4,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.history import leaks
+from tests.history import leaks, presences
 from tests.history.journal import Booted, Connected, Got, Journal, Log
 from tests.history.people import Person
 from tests.history.state import Facts
 from tests.history.truth import Row, Truth
 
 
-def check(journal: Journal, people: Sequence[Person], truth: Truth) -> None:
+def check(journal: Journal, people: Sequence[Person], truth: Truth, *, lease_seconds: float) -> None:
     """Note every violation in the journal."""
     stored = truth.messages()
     _check_acknowledged(journal, people, stored, truth.members())
@@ -21,6 +21,7 @@ def check(journal: Journal, people: Sequence[Person], truth: Truth) -> None:
     _check_same_order(journal)
     _check_same_log(journal)
     leaks.check(journal)
+    presences.check(journal, lease_seconds)
 
 
 def check_state(name: str, shown: Facts, fresh: Facts, journal: Journal) -> None:

@@ -13,11 +13,16 @@ from tests.server import Server
 from tests.services import RedisServer
 
 NAMES = ("grace", "ada", "bob", "mia", "gus", "ivy", "joan", "kurt", "lena", "max")
+LEASE_SECONDS = 7.0
+"""Longer than any of the drops that the nemesis makes, short enough for many to leave and come back in a run."""
+SWEEP_SECONDS = 0.5
 SETTINGS: dict[str, Any] = GENEROUS | {
-    "SWEEP_SECONDS": 0.5,
+    "SWEEP_SECONDS": SWEEP_SECONDS,
     "PING_SECONDS": 2,
     "PONG_SECONDS": 2,
-    "LEASE_SECONDS": 5,
+    "LEASE_SECONDS": LEASE_SECONDS,
+    "STATUS_TEXT_PER_MINUTE": 100_000,
+    "AWAY_PER_MINUTE": 100_000,
     "LOG_LEVEL": "WARNING",
 }
 STARTS = 3

@@ -5,7 +5,23 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-Kind = Literal["lost", "twice", "order", "leak", "state", "seq", "repeat", "refused", "error", "unsettled"]
+from tests.history.state import Presence
+
+Kind = Literal[
+    "lost",
+    "twice",
+    "order",
+    "leak",
+    "state",
+    "seq",
+    "repeat",
+    "refused",
+    "error",
+    "unsettled",
+    "presence order",
+    "presence flap",
+    "presence end state",
+]
 now = time.monotonic
 
 
@@ -61,12 +77,25 @@ class Got:
 
 @dataclass(frozen=True, slots=True)
 class Booted:
-    """A session fetched the whole state: the highest message id that it then knew of each channel."""
+    """A session fetched the whole state."""
 
     latest: dict[int, int]
+    """The highest message id that it then knew of each channel."""
+    presence: dict[int, Presence]
+    """Who was there, by user id."""
 
 
 Line = Connected | Got | Booted
+
+
+@dataclass
+class Contact:
+    """From `since` to `until` a session was in contact with a server that had said hello: its lease lived."""
+
+    since: float
+    until: float
+    bye_at: float = float("inf")
+    """When it said goodbye, after which its lease may have ended."""
 
 
 @dataclass
@@ -76,6 +105,12 @@ class Log:
     name: str
     user_id: int
     lines: list[Line] = field(default_factory=list)
+    contacts: list[Contact] = field(default_factory=list)
+
+    def contact(self) -> Contact:
+        """One that begins now."""
+        self.contacts.append(Contact(now(), now()))
+        return self.contacts[-1]
 
 
 @dataclass
@@ -109,11 +144,23 @@ class Away:
     until: float = float("inf")
 
 
+@dataclass
+class Said:
+    """Somebody set their status text; when they asked for it and when it was acknowledged."""
+
+    user_id: int
+    asked_at: float
+    since: float
+
+
 class Journal:
     def __init__(self) -> None:
+        self.unix_at_zero = time.time() - now()
+        """The servers' clocks at the zero of ours, which is the same machine's."""
         self.logs: list[Log] = []
         self.messages: dict[int, Message] = {}
         self.away: list[Away] = []
+        self.said: list[Said] = []
         self.violations: list[Violation] = []
         self.counts: Counter[str] = Counter()
 

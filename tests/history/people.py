@@ -2,22 +2,28 @@
 
 import asyncio
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from tests.history.cable import Cable
 from tests.history.calls import Answer, Caller, Unanswered
-from tests.history.journal import Away, Journal, Message, Text, now
+from tests.history.journal import Away, Journal, Message, Said, Text, now
 from tests.history.session import Session
 
 PUBLIC = "public"
-DEEDS = {"send": 44, "reply": 6, "edit": 12, "delete": 8, "regret": 4, "leave": 4, "join": 10, "read": 12}
+TALK = {"send": 44, "reply": 6, "edit": 12, "delete": 8, "regret": 4, "leave": 4, "join": 10, "read": 12}
+DEEDS = TALK | {"say": 1, "be_away": 3, "go": 4}
 """What they do, and how often."""
+COMING_AND_GOING = {"send": 4, "say": 1, "be_away": 2, "go": 5}
+"""What they do where presence is looked at above all."""
+GONE_SECONDS = 4.0
+"""How long somebody is gone who leaves, on average."""
 
 
 @dataclass
 class Person:
-    """Somebody and the truth about them: what was acknowledged to them."""
+    """Somebody and the truth about them: what was acknowledged to them, and whether they are there."""
 
     name: str
     id: int
@@ -33,11 +39,24 @@ class Person:
     mine: dict[int, Message] = field(default_factory=dict)
     busy: asyncio.Lock = field(default_factory=asyncio.Lock)
     numbers: int = 0
+    gone_until: float | None = None
+    away: bool = False
+    text: str = ""
+    emoji: str = ""
 
-    async def live(self, until: asyncio.Event, *, pause_seconds: float) -> None:
+    @property
+    def status(self) -> str:
+        """What others have to be told, once everything has settled."""
+        if not any(session.here for session in self.sessions):
+            return "offline"
+        return "away" if self.away else "online"
+
+    async def live(self, until: asyncio.Event, deeds: Mapping[str, int], *, pause_seconds: float) -> None:
         while not until.is_set():
-            [deed] = self.rng.choices(list(DEEDS), list(DEEDS.values()))
+            [deed] = self.rng.choices(list(deeds), list(deeds.values()))
             async with self.busy:
+                if self.gone_until is not None and self.gone_until < now():
+                    self.come_back()
                 await getattr(self, deed)()
             await asyncio.sleep(self.rng.expovariate(1 / pause_seconds))
 
@@ -135,6 +154,38 @@ class Person:
             self.journal.count("read cursors moved")
             if answer.body["last_read_id"] < last_read_id:
                 self.journal.violation("repeat", f"{self.name} marked {last_read_id} and was told {answer.body}")
+
+    async def say(self) -> None:
+        """Set a status text, now and then an empty one."""
+        text, emoji = (self._text(), self.rng.choice(["", "🙂"])) if self.rng.random() < 0.8 else ("", "")
+        asked_at = now()
+        answer, _ = await self.sure("presence.set_status_text", {"status_text": text, "status_emoji": emoji})
+        if self._ok("presence.set_status_text", answer):
+            self.text, self.emoji = text, emoji
+            self.journal.said.append(Said(self.id, asked_at, now()))
+            self.journal.count("status texts set")
+
+    async def be_away(self, away: bool | None = None) -> None:
+        """Declare all sessions away, or active if they were."""
+        away = not self.away if away is None else away
+        answer, _ = await self.sure("presence.set_away", {"away": away})
+        if self._ok("presence.set_away", answer):
+            self.away = away
+            self.journal.count("declared away or active")
+
+    async def go(self, *, bye: bool | None = None) -> None:
+        """Leave for a while with all sessions, mostly with a word."""
+        if self.gone_until is None:
+            self.gone_until = now() + self.rng.expovariate(1 / GONE_SECONDS)
+            bye = self.rng.random() < 0.7 if bye is None else bye
+            for session in self.sessions:
+                await session.go(bye=bye)
+            self.journal.count("left with a goodbye" if bye else "left without a word")
+
+    def come_back(self) -> None:
+        self.gone_until = None
+        for session in self.sessions:
+            session.come_back()
 
     async def _perhaps_again(self, params: dict[str, Any], pk: int) -> None:
         """Retries that a client makes whose answer was lost: the same message. With another text: a conflict."""

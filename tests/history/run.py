@@ -2,23 +2,25 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import cycle, islice
 
-from tests.history import checker
+from tests.history import checker, presences
 from tests.history.cable import Cable
-from tests.history.cluster import Account, Cluster
+from tests.history.cluster import LEASE_SECONDS, SWEEP_SECONDS, Account, Cluster
 from tests.history.journal import Journal, now
 from tests.history.nemesis import EVERYTHING, Nemesis
-from tests.history.people import Person
+from tests.history.people import DEEDS, Person
 from tests.history.session import Session, Transport
-from tests.history.state import Facts
+from tests.history.state import Facts, Presence
 from tests.history.truth import Truth
 
 SETTLE_SECONDS = 20.0
 """In peace everybody has everything within this: a sweep, a heartbeat and a reconnect take a part of it."""
+STILL_SECONDS = 2 * SWEEP_SECONDS + 1
+"""In peace every lease that nobody renews ends within LEASE_SECONDS and this."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,13 @@ class Plan:
     deck: Sequence[str] = EVERYTHING
     pause_seconds: float = 0.4
     """Of each of the people, on average, between two deeds."""
+    deeds: Mapping[str, int] = field(default_factory=lambda: DEEDS)
+    lease_seconds: float = LEASE_SECONDS
+    """Of the servers."""
+    agree_seconds: float = 15.0
+    """How long it may take then until all agree on who is there: what a dead worker had claimed comes again after 10 s.
+    With 0 nobody is asked.
+    """
 
 
 def play(plan: Plan, cluster: Cluster, accounts: Sequence[Account], kinds: dict[int, str]) -> Journal:
@@ -43,13 +52,17 @@ async def _play(plan: Plan, cluster: Cluster, accounts: Sequence[Account], kinds
         for session in sessions:
             session.cable.plug()
         await cluster.heal()
+        rng = random.Random(plan.seed)
+        await _part(people, rng)
         await settle(cluster, people, journal)
+        if plan.agree_seconds:
+            await _agree(plan, people, journal, rng)
         for person in people:
             fresh = await _log_in_afresh(person)
-            for session in person.sessions:
+            for session in _here(person):
                 checker.check_state(session.name, session.state.facts, fresh, journal)
     with Truth(cluster.servers[0].database_url) as truth:
-        checker.check(journal, people, truth)
+        checker.check(journal, people, truth, lease_seconds=plan.lease_seconds)
     return journal
 
 
@@ -103,10 +116,20 @@ async def _work(plan: Plan, people: Sequence[Person], nemesis: Nemesis) -> None:
     over = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         for person in people:
-            group.create_task(person.live(over, pause_seconds=plan.pause_seconds), name=person.name)
+            group.create_task(person.live(over, plan.deeds, pause_seconds=plan.pause_seconds), name=person.name)
         group.create_task(nemesis.rage(plan.deck, over), name="nemesis")
         await asyncio.sleep(plan.seconds)
         over.set()
+
+
+async def _part(people: Sequence[Person], rng: random.Random) -> None:
+    """Those who were gone come back, and some others leave for good."""
+    for person in people:
+        person.come_back()
+    silent, *polite = rng.sample(people, 3)
+    await silent.go(bye=False)
+    for person in polite:
+        await person.go(bye=True)
 
 
 async def settle(cluster: Cluster, people: Sequence[Person], journal: Journal) -> None:
@@ -131,10 +154,33 @@ async def _behind(people: Sequence[Person]) -> list[str]:
         top = boot["epoch"], boot["seq"]
         behind += [
             f"{session.name} at {session.epoch} {session.seq} of {top}"
-            for session in person.sessions
+            for session in _here(person)
             if (session.epoch, session.seq) != top or not session.settled
         ]
     return behind
+
+
+async def _agree(plan: Plan, people: Sequence[Person], journal: Journal, rng: random.Random) -> None:
+    """Whoever is there is it for longer than a lease; then all have to agree on who that is, before long."""
+    for person in people:
+        await person.be_away(rng.random() < 0.3)
+    await asyncio.sleep(plan.lease_seconds + STILL_SECONDS)
+    started_at = now()
+    while differences := list(presences.disagreements(people, {one.id: await _listed(one) for one in people})):
+        if now() - started_at > plan.agree_seconds:
+            for difference in differences:
+                journal.violation("presence end state", difference)
+            break
+        await asyncio.sleep(0.2)
+
+
+async def _listed(person: Person) -> dict[int, Presence]:
+    listed = (await person.sure("presence.list", {}))[0].body["presence"]
+    return {payload["user_id"]: Presence.of(payload) for payload in listed}
+
+
+def _here(person: Person) -> list[Session]:
+    return [session for session in person.sessions if session.here]
 
 
 async def _log_in_afresh(person: Person) -> Facts:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any, Literal
 from urllib.parse import urlencode
 
@@ -12,7 +13,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from tests.history.cable import Cable
 from tests.history.calls import CALL_SECONDS, Answer, Caller, Unanswered
-from tests.history.journal import Booted, Connected, Got, Journal, now
+from tests.history.journal import Booted, Connected, Contact, Got, Journal, now
 from tests.history.state import Channel, State
 
 Frame = dict[str, Any]
@@ -51,7 +52,10 @@ class Session:
         self._journal = journal
         self._log = journal.open_log(name, user_id)
         self._rng = rng
+        self._here = asyncio.Event()
+        self._here.set()
         self._socket: ClientConnection | None = None
+        self._contact: Contact | None = None
         self._switching = False
         self._refs = 0
         self._replies: dict[str, asyncio.Future[Answer]] = {}
@@ -64,6 +68,11 @@ class Session:
         return self.seq is not None and self._held is None and not self._fetching
 
     @property
+    def here(self) -> bool:
+        """Whether it is connected or tries to be."""
+        return self._here.is_set()
+
+    @property
     def on_socket(self) -> bool:
         return self._socket is not None
 
@@ -73,6 +82,8 @@ class Session:
             if self._rng.random() < 0.5:
                 await self._boot_first()
             while True:
+                while not self.here:  # It may have come and gone again before this task ran.
+                    await self._here.wait()
                 try:
                     await (self._on_socket() if self.transport == "socket" else self._on_polls())
                 except (OSError, TimeoutError, WebSocketException, Unanswered):
@@ -87,6 +98,22 @@ class Session:
         self._switching = True
         if self._socket is not None:
             self._socket.transport.abort()
+
+    async def go(self, *, bye: bool) -> None:
+        """Leave, with a word if it is wanted and there is a socket for it."""
+        self._here.clear()
+        socket, self._socket = self._socket, None
+        if bye and socket is not None and self._contact is not None:
+            self._contact.bye_at = now()
+            with suppress(ConnectionClosed):
+                await socket.send(json.dumps({"type": "bye"}))
+        else:
+            self._switching = True
+            if socket is not None:
+                socket.transport.abort()
+
+    def come_back(self) -> None:
+        self._here.set()
 
     async def call(self, method: str, params: Frame) -> Answer:
         """A call over the socket. Raises Unanswered."""
@@ -120,14 +147,18 @@ class Session:
             proxy=None,
         )
         replayed_to = 0
+        contact: Contact | None = None
         try:
             while not self._switching:
                 async with asyncio.timeout(SILENCE_SECONDS):
                     got = json.loads(await socket.recv())
+                if contact is not None:
+                    contact.until = now()
                 for frame in got if isinstance(got, list) else [got]:
                     if frame["type"] == "hello":
                         replayed_to = self._hello(frame, asked_at)
                         self._socket = socket
+                        self._contact = contact = self._log.contact()
                     elif frame["type"] == "event":
                         self._event(frame, asked_at, replayed=frame["seq"] <= replayed_to)
                     elif frame["type"] == "ping":
@@ -159,6 +190,7 @@ class Session:
                 if status != 200:
                     self._not_ok(f"a poll of {self.name}", status, body, expected=(409, 503))
                     return
+                self._log.contact()
                 for frame in body["frames"]:
                     if frame["type"] == "hello":
                         self._hello(frame, asked_at)
@@ -231,8 +263,9 @@ class Session:
             self._apply(name, data)
 
     def _take_boot(self, boot: Frame) -> None:
-        self.state.boot(boot["channels"])
-        self._log.lines.append(Booted({channel["id"]: channel["latest_message_id"] for channel in boot["channels"]}))
+        self.state.boot(boot["channels"], boot["presence"])
+        latest = {channel["id"]: channel["latest_message_id"] for channel in boot["channels"]}
+        self._log.lines.append(Booted(latest, dict(self.state.presence)))
         for pk, channel in self.state.channels.items():
             self._fetch(self._fill(pk, channel), f"fill {pk} for {self.name}")
 

@@ -34,6 +34,19 @@ class Channel:
         )
 
 
+class Presence(NamedTuple):
+    """Somebody's presence as it is known. Of two, the one with the higher version is true."""
+
+    version: int
+    status: str
+    text: str
+    emoji: str
+
+    @classmethod
+    def of(cls, payload: dict[str, Any]) -> "Presence":
+        return cls(payload["version"], payload["status"], payload["status_text"], payload["status_emoji"])
+
+
 Facts = dict[int, dict[str, Any]]
 
 
@@ -41,6 +54,7 @@ class State:
     def __init__(self, user_id: int) -> None:
         self.user_id = user_id
         self.channels: dict[int, Channel] = {}
+        self.presence: dict[int, Presence] = {}
 
     @property
     def facts(self) -> Facts:
@@ -59,8 +73,9 @@ class State:
             for pk, channel in sorted(self.channels.items())
         }
 
-    def boot(self, channels: Iterable[dict[str, Any]]) -> None:
+    def boot(self, channels: Iterable[dict[str, Any]], presence: Iterable[dict[str, Any]]) -> None:
         """Take the answer of client.boot. What is known of messages stays; message.changes brings it up to date."""
+        self.presence = {payload["user_id"]: Presence.of(payload) for payload in presence}
         known, self.channels = self.channels, {}
         for payload in channels:
             fresh = self.add(payload)
@@ -77,6 +92,10 @@ class State:
             self.channels.pop(data["channel_id"], None)
         elif name in ("message.created", "message.updated"):
             self.take(data["message"])
+        elif name == "presence.updated":
+            told = Presence.of(data)
+            if (known := self.presence.get(data["user_id"])) is None or told.version > known.version:
+                self.presence[data["user_id"]] = told
         elif (channel := self.channels.get(data.get("channel_id", 0))) is not None:
             _change(channel, name, data)
 

@@ -2,9 +2,10 @@
 
 import pytest
 
-from tests.history.cluster import NAMES
+from tests.history.cluster import LEASE_SECONDS, NAMES
 from tests.history.conftest import StartCluster, Tell
 from tests.history.journal import Kind
+from tests.history.people import COMING_AND_GOING
 from tests.history.report import report
 from tests.history.run import Plan, play
 
@@ -24,14 +25,45 @@ MUTATIONS: list[tuple[str, Kind, tuple[str, ...]]] = [
     ("credulous_session", "seq", CALM),
 ]
 
+PRESENCE_SECONDS = 5.0
+
+PRESENCE_MUTATIONS: list[tuple[str, Kind, float, float]] = [
+    # A cut is enough.
+    ("hasty_leases", "presence flap", LEASE_SECONDS, 0),
+    # Somebody says goodbye and comes back.
+    ("reborn_versions", "presence order", LEASE_SECONDS, 0),
+    # Somebody leaves without a word. Their lease ends soon.
+    ("forgetful_sweep", "presence end state", 1, 1),
+]
+
 
 @pytest.mark.parametrize(("mutation", "kind", "deck"), MUTATIONS)
 def test_a_broken_guarantee_is_found(
     start_cluster: StartCluster, tell: Tell, mutation: str, kind: Kind, deck: tuple[str, ...]
 ) -> None:
+    plan = Plan(4711, SECONDS, deck, pause_seconds=0.2, agree_seconds=0)
+    assert kind in _found(start_cluster, tell, mutation, plan)
+
+
+@pytest.mark.parametrize(("mutation", "kind", "lease_seconds", "agree_seconds"), PRESENCE_MUTATIONS)
+def test_a_broken_guarantee_of_presence_is_found(
+    start_cluster: StartCluster, tell: Tell, mutation: str, kind: Kind, lease_seconds: float, agree_seconds: float
+) -> None:
+    plan = Plan(
+        *(4711, PRESENCE_SECONDS, CALM),
+        pause_seconds=0.2,
+        deeds=COMING_AND_GOING,
+        lease_seconds=lease_seconds,
+        agree_seconds=agree_seconds,
+    )
+    assert kind in _found(start_cluster, tell, mutation, plan, LEASE_SECONDS=lease_seconds)
+
+
+def _found(start_cluster: StartCluster, tell: Tell, mutation: str, plan: Plan, **variables: object) -> set[Kind]:
+    """The kinds of the violations that are found when the servers run a mutation."""
     module = f"tests.history.mutations.{mutation}"
-    cluster = start_cluster(module, module)
+    cluster = start_cluster(module, module, **variables)
     accounts, kinds = cluster.found(NAMES)
-    journal = play(Plan(4711, SECONDS, deck, pause_seconds=0.2), cluster, accounts, kinds)
+    journal = play(plan, cluster, accounts, kinds)
     tell(report(f"broken on purpose: {mutation}", journal))
-    assert kind in {violation.kind for violation in journal.violations}
+    return {violation.kind for violation in journal.violations}
