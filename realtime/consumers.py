@@ -13,7 +13,7 @@ from django.conf import settings
 
 from realtime import batches, leasing, threads
 from realtime.commands import Caller
-from realtime.doors import DIRECT_WRITER, Authenticate, DirectWriter, Scope, open_session, query_of
+from realtime.doors import DIRECT_WRITER, Authenticate, DirectWriter, Reader, Scope, open_session, query_of
 from realtime.errors import Close, Problem, Refused, Unavailable, known, problem_of
 from realtime.hub import hub
 from realtime.reading import Cursor, follow, hello_of
@@ -63,7 +63,7 @@ class UserConsumer(AsyncWebsocketConsumer):
             caller = await threads.run(self.authenticate, scope)
             query = query_of(scope)
             named = scope["url_route"]["kwargs"].get("user")
-            session = open_session(caller, named=named, asked_id=query.get("session"), transport=socket)
+            session = open_session(Reader.of(caller), named=named, asked_id=query.get("session"), transport=socket)
             cursor = Cursor(query.get("epoch"), query.get("resume_from"))
             ending = await _serve(session, caller, cursor, socket, receive)
         except Unavailable:

@@ -4,7 +4,7 @@ import re
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol, Self
 from urllib.parse import parse_qs
 
 from realtime import clock, threads
@@ -43,30 +43,43 @@ def query_of(scope: Scope) -> dict[str, str]:
 
 
 def open_session(
-    caller: Caller, *, named: str | None, asked_id: str | None, transport: Transport, passing: bool = False
+    reader: "Reader", *, named: str | None, asked_id: str | None, transport: Transport, passing: bool = False
 ) -> Session:
-    """A session for the caller's own stream, under the id that the client brought if it is one.
+    """A session for the reader's own stream, under the id that the client brought if it is one.
 
-    `named` is whose stream the path asks for: "me" or the caller's id. Raises Refused for another one, and without the
+    `named` is whose stream the path asks for: "me" or the reader's id. Raises Refused for another one, and without the
     scope `read`. Ids are looked up among the sessions of one user, so that somebody else's id opens nothing of theirs.
     `passing` is for a connection that lasts no longer than one answer.
     """
-    if named not in ("me", str(caller.user.pk)):
+    if named not in ("me", str(reader.user_id)):
         raise Refused(Close.NOT_YOUR_STREAM, "not_your_stream")
-    if "read" not in caller.scopes:
+    if "read" not in reader.scopes:
         raise Refused(Close.FORBIDDEN, "scope_missing")
     own = asked_id is not None and SESSION_ID.fullmatch(asked_id)
     session = Session(
         id=asked_id if own and asked_id else f"s_{secrets.token_urlsafe(12)}",
-        user_id=caller.user.pk,
-        stream=user_stream(caller.user.pk),
-        credential=caller.credential,
+        user_id=reader.user_id,
+        stream=user_stream(reader.user_id),
+        credential=reader.credential,
         transport=transport,
         worker=hub.worker,
         passing=passing,
     )
-    session.session_key = caller.session_key
+    session.session_key = reader.session_key
     return session
+
+
+class Reader(NamedTuple):
+    """A caller without their row of the database, as thousands of them are remembered."""
+
+    user_id: int
+    scopes: frozenset[str]
+    credential: str
+    session_key: str
+
+    @classmethod
+    def of(cls, caller: Caller) -> Self:
+        return cls(caller.user.pk, caller.scopes, caller.credential, caller.session_key)
 
 
 class Remembering:
@@ -76,25 +89,28 @@ class Remembering:
 
     def __init__(self, authenticate: Authenticate) -> None:
         self._authenticate = authenticate
-        self._known: OrderedDict[tuple[bytes, ...], tuple[float, Caller]] = OrderedDict()
+        self._known: OrderedDict[tuple[bytes, ...], tuple[float, Reader]] = OrderedDict()
 
-    async def __call__(self, scope: Scope) -> Caller:
+    async def __call__(self, scope: Scope) -> Reader:
         # They work once, so they must not be remembered.
         if b"ticket=" in scope["query_string"] or b"resume_token=" in scope["query_string"]:
-            return await threads.run(self._authenticate, scope)
+            return await self._read(scope)
         now = clock.monotonic()
         key = tuple(value for name, value in scope["headers"] if name in _WHO)
         while self._known and next(iter(self._known.values()))[0] < now:
             self._known.popitem(last=False)
-        until, caller = self._known.get(key, (0.0, None))
-        if caller is None or until < now or hub.has_ended(caller.user.pk, caller.credential):
-            caller = await threads.run(self._authenticate, scope)
+        until, reader = self._known.get(key, (0.0, None))
+        if reader is None or until < now or hub.has_ended(reader.user_id, reader.credential):
+            reader = await self._read(scope)
             if len(self._known) >= self.MANY:
                 self._known.clear()
             # The newest is the last that is forgotten.
             self._known.pop(key, None)
-            self._known[key] = (now + REMEMBERED_SECONDS, caller)
-        return caller
+            self._known[key] = (now + REMEMBERED_SECONDS, reader)
+        return reader
+
+    async def _read(self, scope: Scope) -> Reader:
+        return Reader.of(await threads.run(self._authenticate, scope))
 
 
 _WHO: Final = {b"authorization", b"cookie", b"origin", b"host"}

@@ -43,7 +43,7 @@ class PollDoor:
     """`GET /poll/user/me?session=&epoch=&since=&wait=`."""
 
     def __init__(self, *, authenticate: Authenticate) -> None:
-        self._caller_of = Remembering(authenticate)
+        self._reader_of = Remembering(authenticate)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         waiting = _Waiting()
@@ -66,11 +66,11 @@ class PollDoor:
         """Open the session; how long to wait for frames. What was asked for is not kept meanwhile."""
         if scope["method"] != "GET":
             raise Refused(Close.BAD_PROTOCOL, "method_not_allowed")
-        caller = await self._caller_of(scope)
+        reader = await self._reader_of(scope)
         query = query_of(scope)
         seconds = _seconds(query.get("wait"))
         named = scope["path"].removeprefix(PATH)
-        session = open_session(caller, named=named, asked_id=query.get("session"), transport=waiting, passing=True)
+        session = open_session(reader, named=named, asked_id=query.get("session"), transport=waiting, passing=True)
         waiting.session = session
         started = await follow(session, Cursor(query.get("epoch"), query.get("since")))
         if started.is_new or started.mode == "resume_failed":

@@ -1,0 +1,45 @@
+"""The long-poll door in this process: what a client leaves behind that goes away."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any, cast
+
+from realtime.commands import Caller
+from realtime.hub import hub
+from realtime.poll import PollDoor
+
+STREAM = "user:70001"
+
+
+def scope(query: str) -> dict[str, Any]:
+    return {"method": "GET", "path": "/poll/user/me", "query_string": query.encode(), "headers": []}
+
+
+def test_a_client_that_goes_away_frees_its_session() -> None:
+    sent: list[Mapping[str, Any]] = []
+    gone = asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Mapping[str, Any]) -> None:
+        sent.append(message)
+
+    async def park_and_leave() -> None:
+        door = PollDoor(authenticate=lambda _: Caller(cast(Any, SimpleNamespace(pk=70001))))
+        await door(scope(""), receive, send)
+        stands = json.loads(sent[-1]["body"])
+        sent.clear()
+        parked = asyncio.create_task(door(scope(f"epoch={stands['epoch']}&since={stands['seq']}"), receive, send))
+        while not hub.sessions(STREAM):  # noqa: ASYNC110 # the hub has no event for it
+            await asyncio.sleep(0)
+        gone.set()
+        await parked
+
+    asyncio.run(park_and_leave())
+
+    assert hub.sessions(STREAM) == []
+    assert sent == []
