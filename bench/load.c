@@ -6,8 +6,10 @@
      fanout   publish to N sockets: --outstanding at a time, or at --rate per second
      send     N sockets call message.send, each again as soon as it was answered
      poll     park N long-polls, publish --rounds times; each is parked again when it was answered
+     presence N people come, each to watch --watched others; --leaving of them drop and come back, then say goodbye and
+              come back; then all drop and come back. The result has what was told in each stage
 
-   A line of FILE is a person: a channel's id and a header ("7 Authorization: Bearer ..."), "-" for none.
+   A line of FILE is a person: their id, a channel's id and a header ("1 7 Authorization: Bearer ..."), "-" for none.
    Each event must bear the seq that follows the last one of its connection, and a moment in its body: "~" and 16 hex
    digits of CLOCK_MONOTONIC.
 
@@ -44,9 +46,10 @@
 #define LENGTH(literal) (sizeof(literal) - 1)
 
 enum kind { SOCKET, POLL, POST };
-enum state { CONNECTING, ASKED, GREETING, OPEN };
+enum state { CONNECTING, ASKED, GREETING, OPEN, LEAVING, GONE };
 
 struct person {
+    uint64_t user;
     char *channel;
     char *header;
 };
@@ -62,12 +65,14 @@ struct connection {
     uint64_t seq;
     uint64_t events;
     uint64_t called_at; /* 0 when no call waits for its answer */
-    char cursor[400];   /* of a poll: what the next request has to bring */
+    char cursor[400];   /* what the next request has to bring */
+    uint64_t left_at;
+    bool missed; /* somebody was told that they went */
 };
 
 static struct {
     const char *mode, *people, *path, *publish_path, *style;
-    int port, count, publishers, outstanding, size, rounds, recipients, hello;
+    int port, count, publishers, outstanding, size, rounds, recipients, hello, watched, leaving, everybody;
     double rate, seconds, warm_up, limit;
 } asked = {
     .path = "/ws/user/me", .publish_path = "/publish", .style = "call", .count = 1, .publishers = 1, .outstanding = 1,
@@ -83,7 +88,8 @@ static char buffer[READ_BYTES];
 
 static uint64_t published, delivered, others, calls, replies, refused, frames, bytes, event_bytes, holes;
 static uint64_t answered_polls, opened, connecting, last_progress_at, last_event_at, send_until;
-static bool closed_loop_of_calls;
+static uint64_t presences, presence_bytes, resumed;
+static bool closed_loop_of_calls, of_presence;
 
 /* --- Small things ------------------------------------------------------------------------------------------------- */
 
@@ -195,9 +201,9 @@ static void ask(struct connection *to)
     int length;
     if (to->kind == SOCKET)
         length = snprintf(request, sizeof request,
-                          "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                          "GET %s%s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                           "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n",
-                          asked.path, asked.port, to->person->header);
+                          asked.path, to->cursor, asked.port, to->person->header);
     else if (!strcmp(asked.style, "post")) /* nchan: the cursor is in two headers */
         length = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n%s\r\n", asked.path, to->cursor);
     else
@@ -242,6 +248,11 @@ static void publish(struct connection *over, uint64_t moment)
 
 /* --- Reading -------------------------------------------------------------------------------------------------------- */
 
+static bool find(const char *text, size_t length, const char *name, char *value, size_t room);
+static void take_presence(struct connection *from, const char *event, const char *end);
+static void watch(struct connection *over);
+static void gone(struct connection *which);
+
 static void take_event(struct connection *from, const char *event, const char *end)
 {
     uint64_t seq = strtoull(event + LENGTH(EVENT), NULL, 10);
@@ -249,6 +260,10 @@ static void take_event(struct connection *from, const char *event, const char *e
         fprintf(stderr, "connection %d: seq %" PRIu64 " came after %" PRIu64 "\n", (int)(from - connections), seq, from->seq);
     from->has_seq = true;
     from->seq = seq;
+    if (of_presence) {
+        take_presence(from, event, end);
+        return;
+    }
     const char *stamp = memmem(event, (size_t)(end - event), STAMP, LENGTH(STAMP));
     if (!stamp) {
         others++;
@@ -331,10 +346,20 @@ static void take_text(struct connection *from, const char *text, size_t length)
     } else if (begins(text, length, "{\"type\":\"hello\"")) {
         char seq[24] = "0";
         find(text, length, "seq", seq, sizeof seq);
+        char mode[16] = "";
+        find(text, length, "mode", mode, sizeof mode);
+        resumed += !strcmp(mode, "resumed");
         from->seq = strtoull(seq, NULL, 10);
         from->has_seq = true;
         if (from->state == GREETING)
             is_open(from);
+        if (of_presence) {
+            char session[80] = "", epoch[40] = "";
+            find(text, length, "session", session, sizeof session);
+            find(text, length, "epoch", epoch, sizeof epoch);
+            snprintf(from->cursor, sizeof from->cursor, "?session=%s&epoch=%s", session, epoch);
+            watch(from);
+        }
     } else if (begins(text, length, "{\"type\":\"ping\"")) {
         write_frame(from, 1, "{\"type\":\"pong\"}", LENGTH("{\"type\":\"pong\"}"));
     } else if (begins(text, length, "{\"type\":\"error\"")) {
@@ -377,6 +402,10 @@ static size_t take_frame(struct connection *from, const char *data, size_t lengt
         write_frame(from, 10, data + skip, payload);
         break;
     case 0x88:
+        if (from->state == LEAVING) {
+            gone(from);
+            break;
+        }
         fail("connection %d was closed by the server with %d", (int)(from - connections),
              payload >= 2 ? head[skip] << 8 | head[skip + 1] : 1005);
     }
@@ -460,6 +489,10 @@ static void readable(struct connection *from)
 {
     memcpy(buffer, from->rest, from->rest_length);
     ssize_t got = read(from->fd, buffer + from->rest_length, READ_BYTES - from->rest_length);
+    if (got == 0 && from->state == LEAVING) {
+        gone(from);
+        return;
+    }
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (got <= 0)
@@ -512,7 +545,10 @@ static void begin(struct connection *which, enum kind kind, struct person *perso
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)asked.port)};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    *which = (struct connection){.kind = kind, .person = person};
+    struct connection fresh = {.kind = kind, .person = person, .events = which->events};
+    memcpy(fresh.cursor, which->cursor, sizeof fresh.cursor);
+    free(which->rest);
+    *which = fresh;
     which->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (which->fd < 0)
         fail("socket: %s", strerror(errno));
@@ -618,6 +654,172 @@ static void measured(void (*run)(double))
     phase("end");
 }
 
+/* --- Presence: everybody watches those after them, in a ring ---------------------------------------------------------- */
+
+#define AWAY_FOR SECOND
+#define STAGES 4
+static struct stage {
+    const char *name;
+    double seconds;
+    uint64_t presences, presence_bytes, bytes;
+} stages[STAGES];
+static int stage_count;
+static struct connection **of_user; /* by their id */
+static uint64_t highest_user, first_calls, wrong;
+
+static void take_presence(struct connection *from, const char *event, const char *end)
+{
+    char id[24];
+    if (!memmem(event, (size_t)(end - event), "\"presence.updated\"", LENGTH("\"presence.updated\"")) ||
+        !find(event, (size_t)(end - event), "user_id", id, sizeof id)) {
+        others++;
+        return;
+    }
+    uint64_t user = strtoull(id, NULL, 10);
+    presences++;
+    presence_bytes += (uint64_t)(end - event);
+    from->events += from->person->user != user;
+    if (user <= highest_user && of_user[user])
+        of_user[user]->missed = true;
+}
+
+/* A watch outlives its socket, so once is enough. */
+static void watch(struct connection *over)
+{
+    char text[8000];
+    int at = (int)(over - connections);
+    if (stage_count)
+        return;
+    int length = snprintf(text, sizeof text,
+                          "{\"type\":\"call\",\"ref\":\"w\",\"method\":\"presence.watch\",\"params\":{\"user_ids\":[");
+    for (int i = 1; i <= asked.watched && length < (int)sizeof text - 32; i++)
+        length += snprintf(text + length, sizeof text - (size_t)length, "%s%" PRIu64, i > 1 ? "," : "",
+                           people[(at + i) % asked.count].user);
+    length += snprintf(text + length, sizeof text - (size_t)length, "]}}");
+    first_calls++;
+    write_frame(over, 1, text, (size_t)length);
+}
+
+static void gone(struct connection *which)
+{
+    close(which->fd);
+    which->state = GONE;
+}
+
+static double seconds_since(uint64_t began_at)
+{
+    return (double)(now() - began_at) / 1e9;
+}
+
+/* Until nothing has come for a second: what is due is told after a tenth. */
+static void until_silent(void)
+{
+    uint64_t before;
+    do {
+        before = bytes;
+        hold(1);
+    } while (bytes != before);
+}
+
+static void ends(const char *name, uint64_t began_at)
+{
+    double seconds = seconds_since(began_at);
+    until_silent();
+    stages[stage_count++] = (struct stage){name, seconds, presences, presence_bytes, bytes};
+    presences = presence_bytes = bytes = 0;
+    phase(name);
+}
+
+static struct connection *leaving(int number)
+{
+    return &connections[(int)((int64_t)number * asked.count / asked.leaving)];
+}
+
+static void drop(struct connection *which)
+{
+    size_t used = strlen(which->cursor);
+    snprintf(which->cursor + used, sizeof which->cursor - used, "&resume_from=%" PRIu64, which->seq);
+    gone(which);
+}
+
+static void say_goodbye(struct connection *which)
+{
+    *which->cursor = 0;
+    which->missed = false;
+    which->state = LEAVING;
+    write_frame(which, 1, "{\"type\":\"bye\"}", LENGTH("{\"type\":\"bye\"}"));
+}
+
+/* One after the other they go and are back a second later: who dropped with their cursor, who said goodbye as another
+   session, and not before somebody knows that they went. */
+static void come_and_go(void (*go)(struct connection *), double seconds)
+{
+    uint64_t began_at = now(), apart = (uint64_t)(seconds * 1e9) / (uint64_t)asked.leaving;
+    uint64_t wanted = opened + (uint64_t)asked.leaving;
+    for (int left = 0, back = 0; opened < wanted;) {
+        for (; left < asked.leaving && now() >= began_at + (uint64_t)left * apart; left++) {
+            struct connection *which = leaving(left);
+            which->left_at = now();
+            which->missed = true;
+            go(which);
+        }
+        for (; back < left; back++) {
+            struct connection *which = leaving(back);
+            if (which->state != GONE || !which->missed || now() < which->left_at + AWAY_FOR)
+                break;
+            begin(which, SOCKET, which->person);
+        }
+        step(SECOND / 100);
+    }
+}
+
+/* Who stayed was told twice of each of those who left, and of nobody else: otherwise they are `wrong`. */
+static void check_who_stayed(void)
+{
+    bool *left = calloc((size_t)asked.count, sizeof *left);
+    for (int i = 0; i < asked.leaving; i++)
+        left[leaving(i) - connections] = true;
+    for (int i = 0; i < asked.count; i++) {
+        uint64_t due = 0;
+        for (int j = 1; j <= (asked.everybody ? asked.count - 1 : asked.watched); j++)
+            due += 2 * left[(i + j) % asked.count];
+        if (!left[i] && connections[i].events != due && wrong++ == 0)
+            fprintf(stderr, "connection %d was told %" PRIu64 " times and not %" PRIu64 "\n", i, connections[i].events, due);
+    }
+    free(left);
+}
+
+static void presence(void)
+{
+    for (int i = 0; i < people_count; i++)
+        highest_user = people[i].user > highest_user ? people[i].user : highest_user;
+    of_user = calloc(highest_user + 1, sizeof *of_user);
+    for (int i = 0; i < asked.count; i++)
+        of_user[people[i].user] = &connections[i];
+    of_presence = true;
+    phase("begin");
+    uint64_t began_at = now();
+    open_all(0, asked.count, SOCKET);
+    while (replies + refused < first_calls)
+        step(SECOND / 10);
+    ends("arrived", began_at);
+    began_at = now();
+    come_and_go(drop, asked.seconds);
+    ends("some dropped", began_at);
+    for (int i = 0; i < asked.count; i++)
+        connections[i].events = 0;
+    began_at = now();
+    come_and_go(say_goodbye, asked.seconds);
+    ends("some left", began_at);
+    check_who_stayed();
+    began_at = now();
+    resumed = 0;
+    for (int i = 0; i < asked.count; i++)
+        drop(&connections[i]);
+    open_all(0, asked.count, SOCKET);
+    ends("all dropped", began_at);
+}
+
 static void choose_publishers(bool apart)
 {
     publishers = grown(NULL, sizeof *publishers * (size_t)asked.publishers);
@@ -645,10 +847,15 @@ static void result(void)
            ", \"fewest\": %" PRIu64 ", \"most\": %" PRIu64 ", \"holes\": %" PRIu64 ", \"others\": %" PRIu64
            ", \"replies\": %" PRIu64 ", \"refused\": %" PRIu64 ", \"polls\": %" PRIu64 ", \"frames\": %" PRIu64
            ", \"bytes\": %" PRIu64 ", \"event_bytes\": %.1f, \"p50_ms\": %.3f, \"p90_ms\": %.3f, \"p99_ms\": %.3f"
-           ", \"p100_ms\": %.3f}\n",
+           ", \"p100_ms\": %.3f, \"wrong\": %" PRIu64 ", \"resumed\": %" PRIu64 ", \"stages\": {",
            asked.count, asked.seconds, published - published_before, delivered, least, most, holes, others, replies, refused,
            answered_polls, frames, bytes, delivered ? (double)event_bytes / (double)delivered : 0.0, percentile(0.5),
-           percentile(0.9), percentile(0.99), percentile(0.999999));
+           percentile(0.9), percentile(0.99), percentile(0.999999), wrong, resumed);
+    for (int i = 0; i < stage_count; i++)
+        printf("%s\"%s\": {\"seconds\": %.6f, \"presences\": %" PRIu64 ", \"presence_bytes\": %" PRIu64 ", \"bytes\": %" PRIu64
+               "}", i ? ", " : "", stages[i].name, stages[i].seconds, stages[i].presences, stages[i].presence_bytes,
+               stages[i].bytes);
+    puts("}}");
 }
 
 /* --- Options -------------------------------------------------------------------------------------------------------- */
@@ -657,17 +864,18 @@ static void read_people(void)
 {
     FILE *file = fopen(asked.people, "r");
     char line[1024], channel[32];
+    uint64_t user;
     int header_at;
     if (!file)
         fail("%s: %s", asked.people, strerror(errno));
     while (fgets(line, sizeof line, file)) {
         line[strcspn(line, "\r\n")] = 0;
-        if (sscanf(line, "%31s %n", channel, &header_at) != 1)
+        if (sscanf(line, "%" SCNu64 " %31s %n", &user, channel, &header_at) != 2)
             fail("not a person: %s", line);
         people = grown(people, sizeof *people * (size_t)(people_count + 1));
         char *header = grown(NULL, strlen(line) + 3);
         sprintf(header, strcmp(line + header_at, "-") ? "%s\r\n" : "", line + header_at);
-        people[people_count++] = (struct person){strdup(channel), header};
+        people[people_count++] = (struct person){user, strdup(channel), header};
     }
     fclose(file);
     if (!people_count)
@@ -682,10 +890,11 @@ static void read_options(int count, char **words)
         {"publishers", 0, &asked.publishers, 0}, {"outstanding", 0, &asked.outstanding, 0}, {"size", 0, &asked.size, 0},
         {"rounds", 0, &asked.rounds, 0}, {"recipients", 0, &asked.recipients, 0}, {"hello", 0, &asked.hello, 0},
         {"rate", 0, 0, &asked.rate}, {"seconds", 0, 0, &asked.seconds}, {"warm-up", 0, 0, &asked.warm_up},
-        {"limit", 0, 0, &asked.limit},
+        {"limit", 0, 0, &asked.limit}, {"watched", 0, &asked.watched, 0}, {"leaving", 0, &asked.leaving, 0},
+        {"everybody", 0, &asked.everybody, 0},
     };
     if (count < 2)
-        fail("use: load connect|fanout|send|poll --port P --people FILE ...");
+        fail("use: load connect|fanout|send|poll|presence --port P --people FILE ...");
     asked.mode = words[1];
     for (int i = 2; i < count; i += 2) {
         size_t found = 0, known = sizeof options / sizeof *options;
@@ -741,6 +950,10 @@ int main(int count, char **words)
         poll_rounds();
         asked.seconds = (double)(now() - began_at) / 1e9;
         phase("end");
+    } else if (!strcmp(asked.mode, "presence")) {
+        if (asked.leaving < 1 || asked.leaving > asked.count || asked.watched >= asked.count || asked.count > people_count)
+            fail("--leaving is 1 to --count, --watched less, and each is somebody else");
+        presence();
     } else {
         fail("there is no mode %s", asked.mode);
     }

@@ -19,7 +19,7 @@ AT_ONCE = 500
 
 
 def write(count: int, *, alone: bool) -> list[str]:
-    """A line for the load client per person: the id of their channel, and their header."""
+    """A line for the load client per person: their id, that of their channel, and their header."""
     now = clock.now()
     users = User.objects.bulk_create(
         (User(username=f"user{number}", display_name=f"User {number}", password="!") for number in range(count)),
@@ -62,7 +62,10 @@ def write(count: int, *, alone: bool) -> list[str]:
         ),
         AT_ONCE,
     )
-    return [f"{channel.pk} Authorization: Bearer {token}" for (_, channel), token in zip(places, tokens, strict=True)]
+    return [
+        f"{user.pk} {channel.pk} Authorization: Bearer {token}"
+        for (user, channel), token in zip(places, tokens, strict=True)
+    ]
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple, get_args
 
 from bench import plots
 from bench.load import BENCH
-from bench.scenarios import Row
+from bench.scenarios import PRESENCE_MEMBERS, Row
 from bench.servers import Database
 
 ROOT: Final = BENCH.parent
@@ -82,7 +82,16 @@ def line_of(row: Row) -> str:
 def tables(results: dict[str, Any]) -> str:
     rows: list[Row] = results["rows"]
     return "\n".join(
-        [_about(results["about"]), _goals(rows), "### Fan-out\n", _fan_out(rows), "### message.send\n", _sends(rows)]
+        [
+            _about(results["about"]),
+            _goals(rows),
+            "### Fan-out\n",
+            _fan_out(rows),
+            "### message.send\n",
+            _sends(rows),
+            "### Presence\n",
+            _presence(rows),
+        ]
     )
 
 
@@ -91,6 +100,7 @@ def pictures(rows: list[Row]) -> dict[str, str]:
     fast = {row["server"]: row for row in rows if row["scenario"] == "fan-out, saturated"}
     connects = [row for row in rows if row["scenario"] == "connect"]
     sends = [row for row in rows if row["scenario"] == "message.send" and row["recipients"] > 1]
+    presence = [row for row in rows if row["scenario"] == "presence" and _by_the_rule(row)]
     alone = {_stores(row): row["sends_per_second"] for row in rows if row.get("recipients") == 1}
     return {
         "fan-out": plots.bars(
@@ -116,7 +126,19 @@ def pictures(rows: list[Row]) -> dict[str, str]:
             ],
             ["all in one channel", "each in a channel of their own"],
         ),
+        "presence": plots.bars(
+            "Events for each who comes or goes (logarithmic)",
+            [(f"{row['online']:,} online", [row["told_per_change"], row["online"]]) for row in presence],
+            ["told", "computed: everybody told"],
+            logarithmic=True,
+        ),
     }
+
+
+def _by_the_rule(row: Row) -> bool:
+    """Not the row that shows what it would cost without it, nor the one of another store."""
+    small: bool = row["online"] <= PRESENCE_MEMBERS
+    return row["streams"] == "memory" and row["everybody"] is small
 
 
 def _stores(row: Row) -> tuple[str, str]:
@@ -201,6 +223,38 @@ def _sends(rows: list[Row]) -> str:
             last = (_short(row["p50_ms"]), _short(row["p99_ms"]), _percent(row["others"]))
             told = f"{row['recipients']} of {row['senders']}"
             table.append([row["database"], row["streams"], told, *figures, *last])
+    return _table(table)
+
+
+def _presence(rows: list[Row]) -> str:
+    table = [
+        [
+            "online",
+            "told of a change",
+            "streams",
+            "events per change",
+            "with everybody told, computed",
+            "kB per change",
+            "CPU ms per change",
+            "of it to tell",
+            "CPU ms beside",
+            "events per arrival",
+            "kB per arrival",
+            "CPU ms per arrival",
+            "drops",
+            "events of them",
+            "others",
+        ]
+    ]
+    for row in rows:
+        if row["scenario"] == "presence":
+            told = "all members" if row["everybody"] else f"{row['watched']} who watch"
+            change = (row["told_per_change"], row["online"], row["kb_told_per_change"], row["ms_per_change"])
+            beside = ", ".join(f"{name} {_short(ms)}" for name, ms in row["ms_per_change_beside"].items())
+            arrival = (row["told_per_arrival"], row["kb_per_arrival"], row["ms_per_arrival"])
+            figures = [*map(_short, change), _short(row["ms_told_per_change"]), beside, *map(_short, arrival)]
+            drops = (f"{row['drops']:,}", f"{row['told_of_drops']:,}")
+            table.append([f"{row['online']:,}", told, row["streams"], *figures, *drops, _percent(row["others"])])
     return _table(table)
 
 

@@ -22,12 +22,22 @@ from typing import Any, get_args
 
 from bench import publish, scenarios, servers
 from bench.load import BUILD, SERVER_CORE, Target, compiled, pinned
-from bench.scenarios import Row, Sizes
+from bench.scenarios import PRESENCE_MEMBERS, Row, Sizes
 from bench.servers import Database, Start, Store
 
-QUICK = Sizes(recipients=100, idle=200, parked=100, rounds=2, senders=16, seconds=0.5, turns=1)
+QUICK = Sizes(
+    recipients=100,
+    idle=200,
+    parked=100,
+    rounds=2,
+    senders=16,
+    seconds=0.5,
+    turns=1,
+    online=(100, 320),
+    leaving_seconds=2.0,
+)
 PACKAGES = ("django", "channels", "channels-redis", "uvicorn", "uvloop", "httptools", "websockets", "orjson", "psycopg")
-SCENARIOS = ("fan-out", "connect", "long-poll", "message.send")
+SCENARIOS = ("fan-out", "connect", "long-poll", "message.send", "presence")
 
 Scenario = Callable[[Target, Sizes], list[Row]]
 
@@ -93,6 +103,8 @@ def run(sizes: Sizes, wanted: tuple[str, ...] | list[str] = SCENARIOS) -> Iterat
         for database in get_args(Database):
             for store in get_args(Store):
                 yield from send(sizes, database, store)
+    if "presence" in wanted:
+        yield from presence(sizes)
 
 
 def send(sizes: Sizes, database: Database, store: Store) -> Iterator[Row]:
@@ -106,6 +118,26 @@ def send(sizes: Sizes, database: Database, store: Store) -> Iterator[Row]:
                 beside=beside,
             ) as target:
                 yield from scenarios.send(target, sizes, database=database, streams=store, recipients=recipients)
+
+
+def presence(sizes: Sizes) -> Iterator[Row]:
+    """By the rule for large workspaces, and for one size also without it and with streams and leases in Redis."""
+    some = sizes.online[len(sizes.online) // 2]
+    plans: list[tuple[int, Store, int]] = [(online, "memory", PRESENCE_MEMBERS) for online in sizes.online]
+    plans += [(some, "memory", some), (some, "Redis", PRESENCE_MEMBERS)]
+    for online, store, members in plans:
+        with (
+            servers.stores("SQLite", store) as (databases, redis_url, beside),
+            servers.meshsite(
+                online,
+                databases=databases,
+                redis_url=redis_url,
+                beside=beside,
+                # Pings would be in the figures of some stages and not of others.
+                variables={"PING_SECONDS": 3600, "PRESENCE_MEMBERS": members},
+            ) as target,
+        ):
+            yield from scenarios.presence(target, sizes, online=online, streams=store, everybody=online <= members)
 
 
 def machine() -> dict[str, Any]:

@@ -16,6 +16,10 @@ PACE: Final = 40.0
 FEW: Final = 50
 """Sockets that warm a server up: their memory is used again, so they must be few."""
 SETTLE_SECONDS: Final = 3.0
+PRESENCE_MEMBERS: Final = 300
+"""As it is when nobody sets it: in larger workspaces only those are told who ask."""
+WATCHED: Final = 50
+"""Whom a page shows, and so asks to be told of."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ class Sizes:
     senders: int = 64
     seconds: float = 3.0
     turns: int = 3
+    online: tuple[int, ...] = (100, 1000, 5000)
+    leaving_seconds: float = 4.0
     event_bytes: int = 480
     """Of the peers' events: as many as ours have."""
 
@@ -156,6 +162,51 @@ def send(target: Target, sizes: Sizes, *, database: str, streams: str, recipient
             "share_of_a_core": cpu / sent["seconds"],
             "others": marks.others_between("begin", "end"),
             **_kept(sent),
+        }
+    ]
+
+
+def presence(target: Target, sizes: Sizes, *, online: int, streams: str, everybody: bool) -> list[Row]:
+    """Events, bytes and CPU when all come, when a tenth go and come back, and when all drop and come back in time.
+
+    `everybody` says that the server tells all members without being asked.
+    """
+    leaving = max(online // 10, min(FEW, online // 2))
+    watched, seconds = min(WATCHED, online - 1), sizes.leaving_seconds
+    marks = Marks(target)
+    options = {"watched": watched, "leaving": leaving, "everybody": int(everybody), "seconds": seconds}
+    told = load.run("presence", target, on_phase=marks.mark, count=online, **options)
+    if told["wrong"] or told["holes"] or told["refused"] or told["resumed"] != online:
+        raise LoadFailed(f"{target.name}: not everybody was told what they should: {told}")
+    stages, changes = told["stages"], 2 * leaving
+    dropped = marks.cpu_between("arrived", "some dropped")
+    left = marks.cpu_between("some dropped", "some left")
+    beside = marks.beside_between("some dropped", "some left")
+    return [
+        {
+            "scenario": "presence",
+            "server": target.name,
+            "streams": streams,
+            "online": online,
+            "everybody": everybody,
+            "watched": watched,
+            "told_per_arrival": stages["arrived"]["presences"] / online,
+            "kb_told_per_arrival": stages["arrived"]["presence_bytes"] / 1e3 / online,
+            "kb_per_arrival": stages["arrived"]["bytes"] / 1e3 / online,
+            "ms_per_arrival": 1e3 * marks.cpu_between("begin", "arrived") / online,
+            "arrivals_per_second": online / stages["arrived"]["seconds"],
+            "changes": changes,
+            "changes_per_second": changes / seconds,
+            "told_per_change": stages["some left"]["presences"] / changes,
+            "kb_told_per_change": stages["some left"]["presence_bytes"] / 1e3 / changes,
+            "ms_per_change": 1e3 * left / changes,
+            # The same connections ended and came before at the same pace, with nobody told.
+            "ms_told_per_change": 1e3 * (left - dropped) / changes,
+            "ms_per_change_beside": {name: 1e3 * used / changes for name, used in beside.items()},
+            "drops": leaving + online,
+            "told_of_drops": stages["some dropped"]["presences"] + stages["all dropped"]["presences"],
+            "ms_per_drop": 1e3 * marks.cpu_between("some left", "all dropped") / online,
+            "others": marks.others_between("some dropped", "some left"),
         }
     ]
 

@@ -222,7 +222,7 @@ def _answers_sql(port: int) -> bool:
 def _nobody(place: str) -> Path:
     """The people of a server where nobody signs in."""
     file = Path(place, "people")
-    file.write_text("0 -\n")
+    file.write_text("0 0 -\n")
     return file
 
 

@@ -8,7 +8,7 @@ from bench import load, publish, scenarios, servers
 from bench.scenarios import Sizes
 from tests.server import Databases
 
-TINY = Sizes(recipients=5, idle=5, parked=5, rounds=2, senders=5, seconds=0.5, turns=1)
+TINY = Sizes(recipients=5, idle=5, parked=5, rounds=2, senders=5, seconds=0.5, turns=1, leaving_seconds=0.5)
 
 pytestmark = pytest.mark.skipif(not load.can_compile(), reason="the load client needs a C compiler")
 
@@ -33,6 +33,17 @@ def test_every_scenario_gives_its_figures(databases: Databases) -> None:
     assert {row["scenario"] for row in rows} == {goal.scenario for goal in publish.GOALS}
     assert all(goal.figure in row for goal in publish.GOALS for row in rows if row["scenario"] == goal.scenario)
     assert all(row["delivered"] > 0 for row in rows if "delivered" in row)
+
+
+@pytest.mark.parametrize("everybody", [True, False])
+def test_exactly_those_are_told_who_should_be(databases: Databases, everybody: bool) -> None:
+    online = 60
+    variables = {"PRESENCE_MEMBERS": online if everybody else online - 1}
+    with servers.meshsite(online, databases=databases, variables=variables) as target:
+        # It raises when one was told too much or too little.
+        [row] = scenarios.presence(target, TINY, online=online, streams="memory", everybody=everybody)
+    assert (row["watched"], row["changes"], row["told_of_drops"]) == (50, 60, 0)
+    assert row["told_per_change"] > 0
 
 
 def test_a_lost_event_is_noticed(tmp_path: Path) -> None:

@@ -84,4 +84,4 @@ def sign_in(count: int) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.stdout.writelines(f"0 {cookie}\n" for cookie in sign_in(int(sys.argv[1])))
+    sys.stdout.writelines(f"0 0 {cookie}\n" for cookie in sign_in(int(sys.argv[1])))
