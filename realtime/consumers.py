@@ -13,7 +13,8 @@ from django.conf import settings
 
 from realtime import batches, leasing, threads
 from realtime.commands import Caller
-from realtime.doors import DIRECT_WRITER, Authenticate, DirectWriter, Reader, Scope, open_session, query_of
+from realtime.direct_writer import DIRECT_WRITER, DirectWriter
+from realtime.doors import Authenticate, Reader, Scope, open_session, query_of
 from realtime.errors import Close, Problem, Refused, Unavailable, known, problem_of
 from realtime.hub import hub
 from realtime.reading import Cursor, follow, hello_of

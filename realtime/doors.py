@@ -4,7 +4,7 @@ import re
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple, Protocol, Self
+from typing import Any, Final, NamedTuple, Self
 from urllib.parse import parse_qs
 
 from realtime import clock, threads
@@ -19,21 +19,7 @@ Scope = Mapping[str, Any]
 Authenticate = Callable[[Scope], Caller]
 """From an ASGI scope to who it is; runs in a thread. Raises Refused."""
 
-DIRECT_WRITER: Final = "meshsite.direct_writer"
-"""The extension of an ASGI scope under which a server offers a DirectWriter."""
 SESSION_ID: Final = re.compile(r"s_[A-Za-z0-9_-]{8,62}")
-
-
-class DirectWriter(Protocol):
-    """A connection that takes whole frames at once, without ASGI's `send`."""
-
-    on_drained: Callable[[], None] | None
-
-    def write(self, payload: bytes) -> bool:
-        """Send a text frame. False when no more should come before `on_drained` is called."""
-
-    def abort(self) -> None:
-        """Drop the connection with all that waits to be sent."""
 
 
 def query_of(scope: Scope) -> dict[str, str]:

@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 
-from realtime.doors import DIRECT_WRITER
+from realtime.direct_writer import DIRECT_WRITER
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):

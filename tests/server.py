@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 30
 STOP_SECONDS = 10
 
-Kind = Literal["uvicorn", "daphne"]
+Kind = Literal["uvicorn", "two workers", "daphne"]
 
 
 class Databases:
@@ -82,7 +82,6 @@ def _name(url: str) -> str:
 def environment(**variables: object) -> dict[str, str]:
     """Production settings without TLS, changed by the given variables (contract, section 10)."""
     ours = {
-        "DJANGO_SETTINGS_MODULE": "meshsite.settings",
         "DEBUG": 0,
         "DEMO": 0,
         "SECRET_KEY": SECRET_KEY,
@@ -90,7 +89,9 @@ def environment(**variables: object) -> dict[str, str]:
         "ALLOWED_HOSTS": "127.0.0.1,localhost",
         "PYTHONUNBUFFERED": 1,
     }
-    return dict(os.environ) | {name: str(value) for name, value in (ours | variables).items()}
+    # Where it is not a test that starts it, nothing says which settings to take.
+    outside = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    return outside | {name: str(value) for name, value in (ours | variables).items()}
 
 
 def manage(*arguments: str, **variables: object) -> str:
@@ -169,7 +170,7 @@ class Server:
     def _command(self) -> list[str]:
         if self._kind == "daphne":
             return [sys.executable, "manage.py", "runserver", "--noreload", f"127.0.0.1:{self.port}"]
-        return [str(ROOT / "scripts" / "serve")]
+        return [str(ROOT / "scripts" / "serve"), *(["--workers", "2"] if self._kind == "two workers" else [])]
 
     def _lives(self) -> bool:
         try:

@@ -69,6 +69,22 @@ def test_two_tabs_on_two_workers_have_the_same_log(workers: Workers) -> None:
         assert one.hello["epoch"] == two.hello["epoch"]
 
 
+def test_workers_behind_one_port_share_everything(start_server: StartServer, redis: RedisServer) -> None:
+    settings: dict[str, Any] = GENEROUS | {"REDIS_URL": redis.url}
+    server = start_server(kind="two workers", demo=False, **settings)
+    try:
+        with enrolled(server, *CAST) as people, ExitStack() as stack:
+            place = found(people)
+            tabs = [stack.enter_context(place.bob.socket()) for _ in range(6)]
+            for number in range(10):
+                place.ada.say(place.channel_id, f"message {number}")
+            for tab in tabs:
+                tab.wait(lambda _, tab=tab: len(tab.bodies) == 10)  # type: ignore[misc]
+                assert tab.bodies == [f"message {number}" for number in range(10)]
+    finally:
+        assert server.stop() == 0
+
+
 def test_a_socket_and_a_poll_on_another_worker_have_the_same_log(workers: Workers) -> None:
     place, channel_id = workers.place, workers.place.channel_id
     poll = Poll(workers.at_two(place.bob))
