@@ -227,7 +227,7 @@ def _sends(rows: list[Row]) -> str:
 
 
 def _presence(rows: list[Row]) -> str:
-    table = [
+    changes = [
         [
             "online",
             "told of a change",
@@ -238,24 +238,34 @@ def _presence(rows: list[Row]) -> str:
             "CPU ms per change",
             "of it to tell",
             "CPU ms beside",
+            "others",
+        ]
+    ]
+    arrivals = [
+        [
+            "online",
+            "told of a change",
+            "streams",
             "events per arrival",
             "kB per arrival",
             "CPU ms per arrival",
             "drops",
-            "events of them",
-            "others",
+            "events per drop",
+            "CPU ms per drop",
         ]
     ]
     for row in rows:
         if row["scenario"] == "presence":
             told = "all members" if row["everybody"] else f"{row['watched']} who watch"
+            first = [f"{row['online']:,}", told, row["streams"]]
             change = (row["told_per_change"], row["online"], row["kb_told_per_change"], row["ms_per_change"])
             beside = ", ".join(f"{name} {_short(ms)}" for name, ms in row["ms_per_change_beside"].items())
+            last = (_short(row["ms_told_per_change"]), beside, _percent(row["others"]))
+            changes.append([*first, *map(_short, change), *last])
             arrival = (row["told_per_arrival"], row["kb_per_arrival"], row["ms_per_arrival"])
-            figures = [*map(_short, change), _short(row["ms_told_per_change"]), beside, *map(_short, arrival)]
-            drops = (f"{row['drops']:,}", f"{row['told_of_drops']:,}")
-            table.append([f"{row['online']:,}", told, row["streams"], *figures, *drops, _percent(row["others"])])
-    return _table(table)
+            drops = (f"{row['drops']:,}", f"{row['told_of_drops'] / row['drops']:g}", _short(row["ms_per_drop"]))
+            arrivals.append([*first, *map(_short, arrival), *drops])
+    return f"{_table(changes)}\n{_table(arrivals)}"
 
 
 def _table(rows: Iterable[list[str]]) -> str:
