@@ -96,6 +96,8 @@ class Contact:
     until: float
     bye_at: float = float("inf")
     """When it said goodbye, after which its lease may have ended."""
+    bye_until: float = 0.0
+    """Until when that may still end the lease, which another connection may have by then."""
 
 
 @dataclass

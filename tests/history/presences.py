@@ -129,8 +129,10 @@ def _check_flaps(journal: Journal, drop_seconds: float) -> None:
         found_at = _found_at(version, journal)
         for log in journal.logs:
             if log.user_id == user_id and (seconds := _drop(log, found_at)) < drop_seconds:
+                contacts = [contact for contact in log.contacts if contact.since <= found_at][-3:]
                 journal.violation(
-                    "presence flap", f"{got.data} was told {seconds:.2f} s after {log.name} had been in contact"
+                    "presence flap",
+                    f"{got.data} was found {seconds:.2f} s after a contact of {log.name}, at {found_at}: {contacts}",
                 )
 
 
@@ -140,9 +142,9 @@ def _found_at(version: int, journal: Journal) -> float:
 
 
 def _drop(log: Log, at: float) -> float:
-    """For how long a session had not been in contact with any server then; for ever if it was about to say goodbye."""
+    """For how long a session had not been in contact with any server then; for ever if it said goodbye."""
     contacts = [contact for contact in log.contacts if contact.since <= at]
-    if not contacts or contacts[-1].bye_at < at + GOODBYE_SECONDS:
+    if not contacts or contacts[-1].bye_at < at + GOODBYE_SECONDS or any(at < one.bye_until for one in contacts):
         return float("inf")
     return max(0.0, at - contacts[-1].until)
 

@@ -55,7 +55,7 @@ class Session:
         self._here = asyncio.Event()
         self._here.set()
         self._socket: ClientConnection | None = None
-        self._contact: Contact | None = None
+        self._left_at = 0.0
         self._switching = False
         self._refs = 0
         self._replies: dict[str, asyncio.Future[Answer]] = {}
@@ -100,17 +100,39 @@ class Session:
             self._socket.transport.abort()
 
     async def go(self, *, bye: bool) -> None:
-        """Leave, with a word if it is wanted and there is a socket for it."""
+        """Leave, with a word if it is wanted, which may not arrive."""
         self._here.clear()
+        self._left_at = now()
         socket, self._socket = self._socket, None
-        if bye and socket is not None and self._contact is not None:
-            self._contact.bye_at = now()
-            with suppress(ConnectionClosed):
-                await socket.send(json.dumps({"type": "bye"}))
-        else:
-            self._switching = True
+        if bye and self._log.contacts:
+            contact = self._log.contacts[-1]
+            contact.bye_at = contact.bye_until = now()
             if socket is not None:
-                socket.transport.abort()
+                with suppress(ConnectionClosed):
+                    await socket.send(json.dumps({"type": "bye"}))
+                return  # It is closed by the server.
+            self._switching = True
+            contact.bye_until = float("inf")
+            contact.bye_until = await self._leave()
+        self._switching = True
+        if socket is not None:
+            socket.transport.abort()
+
+    async def _leave(self) -> float:
+        """Say goodbye without a socket; until when that may take effect."""
+        caller = Caller(self.cable, self._token)
+        try:
+            answer = await caller.call(
+                self._rng.randrange(len(self.cable.ports)), "presence.leave", {"session": self._id}
+            )
+        except Unanswered:
+            return now() + CALL_SECONDS
+        finally:
+            caller.hang_up()
+        if answer.status != 200:
+            self._not_ok("presence.leave", answer.status, answer.body, expected=(503,))
+            return now() + CALL_SECONDS
+        return now()
 
     def come_back(self) -> None:
         self._here.set()
@@ -157,8 +179,9 @@ class Session:
                 for frame in got if isinstance(got, list) else [got]:
                     if frame["type"] == "hello":
                         replayed_to = self._hello(frame, asked_at)
-                        self._socket = socket
-                        self._contact = contact = self._log.contact()
+                        if asked_at > self._left_at:
+                            self._socket = socket
+                            contact = self._log.contact()
                     elif frame["type"] == "event":
                         self._event(frame, asked_at, replayed=frame["seq"] <= replayed_to)
                     elif frame["type"] == "ping":
@@ -190,7 +213,8 @@ class Session:
                 if status != 200:
                     self._not_ok(f"a poll of {self.name}", status, body, expected=(409, 503))
                     return
-                self._log.contact()
+                if asked_at > self._left_at:
+                    self._log.contact()
                 for frame in body["frames"]:
                     if frame["type"] == "hello":
                         self._hello(frame, asked_at)

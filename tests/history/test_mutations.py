@@ -11,7 +11,7 @@ from tests.history.run import Plan, play
 
 pytestmark = pytest.mark.postgres
 
-SECONDS = 8.0
+SECONDS = 5.0
 CALM = ("cut",)
 
 MUTATIONS: list[tuple[str, Kind, tuple[str, ...]]] = [
@@ -25,7 +25,7 @@ MUTATIONS: list[tuple[str, Kind, tuple[str, ...]]] = [
     ("credulous_session", "seq", CALM),
 ]
 
-PRESENCE_SECONDS = 5.0
+PRESENCE_SECONDS = 4.0
 
 PRESENCE_MUTATIONS: list[tuple[str, Kind, float, float]] = [
     # A cut is enough.
