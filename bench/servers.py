@@ -69,8 +69,6 @@ def textbook(people: int, *, layer: str = "memory") -> Iterator[Target]:
     """The tutorial of Channels, with the same flags of the same uvicorn."""
     with tempfile.TemporaryDirectory(prefix="textbook-") as place:
         variables = environment(LAYER=layer, DATABASE=f"{place}/db.sqlite3", PYTHONPATH=ROOT)
-        # Its settings are in its module.
-        variables.pop("DJANGO_SETTINGS_MODULE")
         file = Path(place, "people")
         file.write_text(_run_module("bench.peers.textbook", people, variables=variables))
         port = free_port()
