@@ -19,7 +19,11 @@ def people(server: Server) -> Iterator[list[Person]]:
 
 @pytest.fixture
 def place(people: list[Person]) -> Place:
-    return found(people)
+    """Quiet: that they joined, and so are seen by the others, was told."""
+    place = found(people)
+    for person in (place.grace, place.ada, place.bob):
+        person.call("presence.set_away", away=False)  # it tells what is left to tell before it answers
+    return place
 
 
 @pytest.fixture

@@ -22,8 +22,7 @@ def test_a_first_poll_says_hello_and_answers_at_once(ada: Person) -> None:
 
 
 def test_a_known_session_is_not_greeted_again(ada: Person) -> None:
-    poll = Poll(ada)
-    poll.poll()
+    poll = Poll(ada).settle()
     assert poll.poll() == []
 
 
@@ -37,8 +36,7 @@ def test_a_poll_without_a_session_that_has_a_cursor_is_held_and_begins_with_a_he
 
 
 def test_an_old_cursor_is_answered_at_once(place: Place, ada: Person, bob: Person) -> None:
-    poll = Poll(ada)
-    poll.poll()
+    poll = Poll(ada).settle()
     for number in range(3):
         bob.say(place.channel_id, f"message {number}")
     began_at = time.monotonic()
@@ -48,8 +46,7 @@ def test_an_old_cursor_is_answered_at_once(place: Place, ada: Person, bob: Perso
 
 
 def test_reading_takes_nothing_away(place: Place, ada: Person, bob: Person) -> None:
-    poll = Poll(ada)
-    poll.poll()
+    poll = Poll(ada).settle()
     bob.say(place.channel_id)
     query: dict[str, Any] = {"session": poll.session, "epoch": poll.epoch, "since": poll.seq}
     assert poll.get(**query).json() == poll.get(**query).json() != {"frames": []}

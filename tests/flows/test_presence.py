@@ -44,7 +44,12 @@ def until_told(socket: Socket, person: Person, times: int) -> None:
 def test_a_text_is_told_soon_to_who_shares_a_workspace_and_to_oneself(place: Place) -> None:
     poll = Poll(place.grace)
     poll.poll()
-    with place.ada.socket() as ada, place.bob.socket() as bob, place.eve.socket() as eve:
+    with (
+        enrolled(place.ada.server, "stranger") as [stranger],
+        place.ada.socket() as ada,
+        place.bob.socket() as bob,
+        stranger.socket() as elsewhere,
+    ):
         said_at = time.monotonic()
         say(place.ada, "lunch", status_emoji="🍜")
         until_says(bob, place.ada, "lunch")
@@ -53,10 +58,10 @@ def test_a_text_is_told_soon_to_who_shares_a_workspace_and_to_oneself(place: Pla
         deadline = time.monotonic() + SECONDS
         while "lunch" not in texts(poll, place.ada) and time.monotonic() < deadline:
             poll.poll(wait=1)
-        eve.settle()
+        elsewhere.settle()
 
     assert texts(poll, place.ada)[-1:] == ["lunch"]
-    assert texts(eve, place.ada) == []
+    assert texts(elsewhere, place.ada) == []
 
 
 def test_what_was_missed_is_replayed_and_is_in_the_boot(place: Place) -> None:
