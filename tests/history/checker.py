@@ -122,16 +122,19 @@ class _Stay:
 def _stays(window: _Window) -> list[_Stay]:
     stays: list[_Stay] = []
     now_in: dict[int, _Stay] = {}
+    redacted = False
 
     def stay_in(pk: int) -> _Stay:
         if pk not in now_in:
-            now_in[pk] = _Stay(pk, window.latest.get(pk))
+            # What was redacted before the first message here may have been one, too.
+            now_in[pk] = _Stay(pk, window.latest.get(pk), redacted=redacted)
             stays.append(now_in[pk])
         return now_in[pk]
 
     for got in window.events:
         match got.name, got.channel_id:
             case "redacted", _:
+                redacted = True
                 for stay in now_in.values():
                     stay.redacted = True
             case "channel.added", int(pk):
@@ -166,9 +169,8 @@ def _check_created(log: Log, stay: _Stay, stored: dict[int, Row], journal: Journ
         and not (stay.redacted and row.deleted)
     }
     if missing := wanted - set(told):
-        journal.violation(
-            "lost", f"{log.name} was never told of {sorted(missing)} in {stay.channel_id}, told was {told}, {stay}"
-        )
+        rows = [stored[pk] for pk in sorted(missing)]
+        journal.violation("lost", f"{log.name} was never told of {rows}, told was {told}, {stay}")
 
 
 def _check_same_order(journal: Journal) -> None:
