@@ -21,3 +21,4 @@ def close_credential(credential: str) -> None:
 def check_user_again(user_id: int) -> None:
     """Something about a user's sign-ins changed: they come back, those whose sign-in ended are told so then."""
     doorbell.tell_all(Ended("user", str(user_id), Close.RESTART, "check_again"))
+    resume_tokens.end(user_stream(user_id))

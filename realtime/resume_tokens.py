@@ -4,6 +4,7 @@ A token is of one connection of one session. It lets nobody in while that connec
 another one has had the session: who steals one can neither drive its owner away nor use it a second time.
 """
 
+import logging
 from typing import NamedTuple
 
 from django.conf import settings
@@ -11,10 +12,12 @@ from django.core import signing
 from django.core.cache import cache
 
 from realtime.backends import leases
-from realtime.errors import Close, Refused
+from realtime.errors import Close, Refused, Unavailable
 from realtime.leases import Connection, Held
 from realtime.redis_connection import in_cache
 from realtime.session import Session
+
+log = logging.getLogger(__name__)
 
 _SALT = "realtime.resume"
 
@@ -48,21 +51,25 @@ def check(token: str, session_id: str | None) -> Claims:
     if state == "attached":
         raise Refused(Close.OVERLOADED, "session_connected")
     with in_cache():
-        ended = cache.get(_key(claims.credential))
+        ended = cache.get_many([_key(claims.credential), _key(claims.stream)])
     if state == "other" or ended:
         raise _bad()
     return claims
 
 
-def end(credential: str) -> None:
-    """A sign-in that ended ends the tokens of its sessions."""
+def end(credential_or_stream: str) -> None:
+    """End the tokens of sessions that a credential let in, or of all that follow a stream."""
     seconds = settings.LEASE_SECONDS + 2 * settings.SWEEP_SECONDS
-    with in_cache():
-        cache.set(_key(credential), 1, timeout=seconds)
+    try:
+        with in_cache():
+            cache.set(_key(credential_or_stream), 1, timeout=seconds)
+    except Unavailable as error:
+        # Whoever signs out must not be kept from it. The leases are in the same store, and mostly lost with it.
+        log.warning("resume tokens of %s hold until their leases end: %s is away", credential_or_stream, error.store)
 
 
-def _key(credential: str) -> str:
-    return f"ended:{credential}"
+def _key(credential_or_stream: str) -> str:
+    return f"ended:{credential_or_stream}"
 
 
 def _bad() -> Refused:

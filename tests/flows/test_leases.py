@@ -456,6 +456,18 @@ class TestResumeTokens:
             server.manage("shell", "--verbosity=0", f"--command={revoke}")
             assert refused(server, query=query)[0] == 4401
 
+    def test_it_ends_with_the_sign_in_that_it_came_from(self, server: Server) -> None:
+        cookie = sign_up(server, "dora")
+        with httpx.Client(base_url=server.url, trust_env=False, headers={"Cookie": cookie}) as browser:
+            browser.get("/")
+            csrf = str(browser.cookies.get("csrftoken"))
+            with Socket(server, headers={"Cookie": cookie}) as tab:
+                query = back(tab) | {"resume_token": tab.hello["resume_token"]}
+                tab.vanish()
+            form = {"Cookie": f"{cookie}; csrftoken={csrf}", "X-CSRFToken": csrf}
+            assert browser.post("/accounts/logout/", headers=form).status_code == 302
+        assert refused(server, query=query) == (4401, error("bad_resume_token"))
+
     def test_a_poll_takes_it_too(self, place: Place, server: Server) -> None:
         with place.ada.socket() as ada:
             query = {"session": ada.hello["session"], "epoch": ada.hello["epoch"], "since": str(ada.seq), "wait": "0"}
