@@ -17,8 +17,8 @@ DEEDS = TALK | {"say": 1, "be_away": 3, "go": 4}
 """What they do, and how often."""
 COMING_AND_GOING = {"send": 4, "say": 1, "be_away": 2, "go": 5}
 """What they do where presence is looked at above all."""
-GONE_SECONDS = 4.0
-"""How long somebody is gone who leaves, on average."""
+GONE_PAUSES = 10
+"""For how many pauses between two deeds somebody is gone who leaves, on average."""
 
 
 @dataclass
@@ -39,6 +39,7 @@ class Person:
     mine: dict[int, Message] = field(default_factory=dict)
     busy: asyncio.Lock = field(default_factory=asyncio.Lock)
     numbers: int = 0
+    pause_seconds: float = 0.4
     gone_until: float | None = None
     away: bool = False
     text: str = ""
@@ -52,6 +53,7 @@ class Person:
         return "away" if self.away else "online"
 
     async def live(self, until: asyncio.Event, deeds: Mapping[str, int], *, pause_seconds: float) -> None:
+        self.pause_seconds = pause_seconds
         while not until.is_set():
             [deed] = self.rng.choices(list(deeds), list(deeds.values()))
             async with self.busy:
@@ -176,7 +178,7 @@ class Person:
     async def go(self, *, bye: bool | None = None) -> None:
         """Leave for a while with all sessions, mostly with a word."""
         if self.gone_until is None:
-            self.gone_until = now() + self.rng.expovariate(1 / GONE_SECONDS)
+            self.gone_until = now() + self.rng.expovariate(1 / (GONE_PAUSES * self.pause_seconds))
             bye = self.rng.random() < 0.7 if bye is None else bye
             for session in self.sessions:
                 await session.go(bye=bye)

@@ -52,11 +52,11 @@ async def _play(plan: Plan, cluster: Cluster, accounts: Sequence[Account], kinds
         for session in sessions:
             session.cable.plug()
         await cluster.heal()
-        rng = random.Random(plan.seed)
-        await _part(people, rng)
+        for person in people:
+            person.come_back()
         await settle(cluster, people, journal)
         if plan.agree_seconds:
-            await _agree(plan, people, journal, rng)
+            await _agree(plan, people, journal, random.Random(plan.seed))
         for person in people:
             fresh = await _log_in_afresh(person)
             for session in _here(person):
@@ -122,16 +122,6 @@ async def _work(plan: Plan, people: Sequence[Person], nemesis: Nemesis) -> None:
         over.set()
 
 
-async def _part(people: Sequence[Person], rng: random.Random) -> None:
-    """Those who were gone come back, and some others leave for good."""
-    for person in people:
-        person.come_back()
-    silent, *polite = rng.sample(people, 3)
-    await silent.go(bye=False)
-    for person in polite:
-        await person.go(bye=True)
-
-
 async def settle(cluster: Cluster, people: Sequence[Person], journal: Journal) -> None:
     """Wait until every session stands where its stream does, and nothing waits in the outbox."""
     started_at = now()
@@ -161,7 +151,11 @@ async def _behind(people: Sequence[Person]) -> list[str]:
 
 
 async def _agree(plan: Plan, people: Sequence[Person], journal: Journal, rng: random.Random) -> None:
-    """Whoever is there is it for longer than a lease; then all have to agree on who that is, before long."""
+    """Some leave, the others are there for longer than a lease; then all have to agree on who that is, before long."""
+    silent, *polite = rng.sample(people, 3)
+    await silent.go(bye=False)
+    for person in polite:
+        await person.go(bye=True)
     for person in people:
         await person.be_away(rng.random() < 0.3)
     await asyncio.sleep(plan.lease_seconds + STILL_SECONDS)

@@ -64,8 +64,9 @@ class Session:
 
     @property
     def settled(self) -> bool:
-        """Whether its state is made of everything that it was told."""
-        return self.seq is not None and self._held is None and not self._fetching
+        """Whether it was connected since it came back, and its state is made of everything that it was told."""
+        connected = bool(self._log.contacts) and self._log.contacts[-1].since > self._left_at
+        return connected and self.seq is not None and self._held is None and not self._fetching
 
     @property
     def here(self) -> bool:

@@ -1,11 +1,13 @@
 """The checker notices when a guarantee is broken on purpose: otherwise its silence would mean nothing."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from tests.history.cluster import LEASE_SECONDS, NAMES
 from tests.history.conftest import StartCluster, Tell
 from tests.history.journal import Kind
-from tests.history.people import COMING_AND_GOING
+from tests.history.people import COMING_AND_GOING, DEEDS
 from tests.history.report import report
 from tests.history.run import Plan, play
 
@@ -25,15 +27,15 @@ MUTATIONS: list[tuple[str, Kind, tuple[str, ...]]] = [
     ("credulous_session", "seq", CALM),
 ]
 
-PRESENCE_SECONDS = 4.0
+PRESENCE_SECONDS = 5.0
 
-PRESENCE_MUTATIONS: list[tuple[str, Kind, float, float]] = [
-    # A cut is enough.
-    ("hasty_leases", "presence flap", LEASE_SECONDS, 0),
-    # Somebody says goodbye and comes back.
-    ("reborn_versions", "presence order", LEASE_SECONDS, 0),
+PRESENCE_MUTATIONS: list[tuple[str, Kind, Mapping[str, int], float, float]] = [
+    # A cut is enough, of somebody who does not say goodbye soon after.
+    ("hasty_leases", "presence flap", DEEDS, LEASE_SECONDS, 0),
+    # Two workers find changes of the same person.
+    ("skewed_versions", "presence order", COMING_AND_GOING, LEASE_SECONDS, 0),
     # Somebody leaves without a word. Their lease ends soon.
-    ("forgetful_sweep", "presence end state", 1, 1),
+    ("forgetful_sweep", "presence end state", COMING_AND_GOING, 1, 1),
 ]
 
 
@@ -45,14 +47,20 @@ def test_a_broken_guarantee_is_found(
     assert kind in _found(start_cluster, tell, mutation, plan)
 
 
-@pytest.mark.parametrize(("mutation", "kind", "lease_seconds", "agree_seconds"), PRESENCE_MUTATIONS)
+@pytest.mark.parametrize(("mutation", "kind", "deeds", "lease_seconds", "agree_seconds"), PRESENCE_MUTATIONS)
 def test_a_broken_guarantee_of_presence_is_found(
-    start_cluster: StartCluster, tell: Tell, mutation: str, kind: Kind, lease_seconds: float, agree_seconds: float
+    start_cluster: StartCluster,
+    tell: Tell,
+    mutation: str,
+    kind: Kind,
+    deeds: Mapping[str, int],
+    lease_seconds: float,
+    agree_seconds: float,
 ) -> None:
     plan = Plan(
         *(4711, PRESENCE_SECONDS, CALM),
         pause_seconds=0.2,
-        deeds=COMING_AND_GOING,
+        deeds=deeds,
         lease_seconds=lease_seconds,
         agree_seconds=agree_seconds,
     )
