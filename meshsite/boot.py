@@ -67,7 +67,7 @@ def boot(caller: Caller, params: dict[str, Any]) -> BootAnswer:
         "workspaces": own_workspaces(user),
         "open_workspaces": joinable_workspaces(user),
         "channels": own_channels(user),
-        "presence": presence_of(heard_of_by(user)),
+        "presence": presence_of(heard_of_by(user), exact=True),
         "limits": {
             "message_characters": settings.MESSAGE_CHARACTERS,
             "json_bytes": settings.JSON_BYTES,

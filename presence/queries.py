@@ -10,14 +10,15 @@ from realtime.leases import Status
 from realtime.relay import user_stream
 
 
-def presence_of(user_ids: Iterable[int]) -> list[PresencePayload]:
+def presence_of(user_ids: Iterable[int], *, exact: bool = False) -> list[PresencePayload]:
     """The presence of these users, by id; offline and without a text for those who were never told of.
 
-    While the leases are away it is what was told last.
+    While the leases are away it is what was told last. `exact` raises Unavailable then: an event that was told since may
+    lie before the position from which a client goes on.
     """
     ids = sorted(set(user_ids))
     # Before the texts: with a version comes the text that was told with it, or a newer one, of which an event follows.
-    statuses = _statuses(ids)
+    statuses = _exact_statuses(ids) if exact else _statuses(ids)
     rows = Presence.objects.in_bulk(ids)
     presence = []
     for user_id, (status, version) in zip(ids, statuses, strict=True):
@@ -31,6 +32,10 @@ def presence_of(user_ids: Iterable[int]) -> list[PresencePayload]:
 
 def _statuses(user_ids: Sequence[int]) -> list[tuple[Status, int]]:
     try:
-        return leases().statuses([user_stream(user_id) for user_id in user_ids])
+        return _exact_statuses(user_ids)
     except Unavailable:
         return [("offline", 0)] * len(user_ids)
+
+
+def _exact_statuses(user_ids: Sequence[int]) -> list[tuple[Status, int]]:
+    return leases().statuses([user_stream(user_id) for user_id in user_ids])

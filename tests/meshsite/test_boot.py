@@ -2,8 +2,12 @@
 
 from typing import Any
 
+import pytest
+
 from groups.actions.channels import open_direct_channel
 from groups.models import Channel, User, Workspace
+from realtime.backends import leases
+from realtime.errors import Unavailable
 from tests.cast import Api, bring, make_channel, make_user, say
 
 
@@ -72,6 +76,20 @@ def test_the_boot_costs_the_same_queries_for_30_channels_as_for_two(
 QUERIES = 11
 """Token, what I say of myself, my roles, my workspaces, open ones, my channels, people of the direct ones; for presence
 my workspaces, the people there, those of direct channels, and what they say of themselves."""
+
+
+def test_a_boot_does_not_guess_who_is_there(api: Api, ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was told last may be older than the position from which the client goes on."""
+
+    def away(*arguments: Any) -> None:
+        raise Unavailable("Redis")
+
+    monkeypatch.setattr(leases(), "statuses", away)
+    door = api(ada)
+
+    answer = door.client.get("/api/client.boot", headers=dict(door.headers))
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
 
 
 def test_sending_costs_the_same_queries_in_a_big_channel(
