@@ -13,8 +13,8 @@ from realtime.relay import user_stream
 def presence_of(user_ids: Iterable[int], *, exact: bool = False) -> list[PresencePayload]:
     """The presence of these users, by id; offline and without a text for those who were never told of.
 
-    While the leases are away it is what was told last. `exact` raises Unavailable then: an event that was told since may
-    lie before the position from which a client goes on.
+    While the leases are away it is what was told last. `exact` raises Unavailable then: an event that was told since
+    may lie before the position from which a client goes on.
     """
     ids = sorted(set(user_ids))
     # Before the texts: with a version comes the text that was told with it, or a newer one, of which an event follows.
