@@ -116,7 +116,7 @@ def _caller_of_resume_token(token: str, session_id: str | None) -> Caller | None
     if not claims.credential.startswith("token:"):
         return Caller(user, ALL_SCOPES, claims.credential)
     api_token = ApiToken.objects.usable().filter(pk=claims.credential.removeprefix("token:")).first()
-    return None if api_token is None else Caller(user, frozenset(api_token.scopes), claims.credential)
+    return None if api_token is None else Caller(user, _scopes(*api_token.scopes), claims.credential)
 
 
 def _caller_of_cookie(header: str) -> Caller | None:

@@ -12,7 +12,6 @@ clocks; what is told is one of `Status`.
 A holder that has to come back after a loss has the lease "", whose place the first real one takes.
 """
 
-import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -32,7 +31,7 @@ from realtime.leases import (
     Status,
     TooMany,
 )
-from realtime.redis_connection import RedisConnection
+from realtime.redis_connection import RedisConnection, shard_of
 
 AT_ONCE = 500
 """Holders of one script: a few milliseconds in which Redis does nothing else."""
@@ -453,7 +452,7 @@ class RedisLeases:
             self._run(RESTORE, shard, self._lease, self._away, 1)
 
     def _shard(self, holder: str) -> int:
-        return zlib.crc32(holder.encode()) % self._shards
+        return shard_of(holder, self._shards)
 
     def _parts(self, holders: Sequence[str]) -> Iterator[tuple[int, list[int]]]:
         """Shards with places of their holders in the list, as many as one script is given."""

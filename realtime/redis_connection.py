@@ -2,6 +2,7 @@
 
 import logging
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -18,6 +19,11 @@ T = TypeVar("T")
 TIMEOUT_SECONDS = 1.0
 PAUSE_SECONDS = 1.0
 """After a failure everybody is told so at once for this long, instead of waiting for a timeout of their own."""
+
+
+def shard_of(name: str, shards: int) -> int:
+    """In which hash slot the keys of a user are, their stream and their leases."""
+    return zlib.crc32(name.encode()) % shards
 
 
 class RedisConnection:

@@ -9,7 +9,6 @@ Keys, all of one shard in one hash slot so that one script may touch them:
 
 import hashlib
 import secrets
-import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
@@ -18,7 +17,7 @@ import orjson
 from redis import Redis
 from redis.exceptions import NoScriptError
 
-from realtime.redis_connection import RedisConnection
+from realtime.redis_connection import RedisConnection, shard_of
 from realtime.streams import Entry, Gap, Placed, Position
 
 REMEMBER_IDS_SECONDS = 60
@@ -188,7 +187,7 @@ class RedisStreams:
         return set(new), tops, era.decode()
 
     def _shard(self, stream: str) -> int:
-        return zlib.crc32(stream.encode()) % self._shards
+        return shard_of(stream, self._shards)
 
     def _key(self, stream: str) -> str:
         return f"ms:{{{self._shard(stream)}}}:s:{stream}"
