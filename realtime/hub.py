@@ -37,7 +37,6 @@ class Hub:
     def __init__(self) -> None:
         self.worker = f"w{secrets.token_hex(6)}"
         self.loop: asyncio.AbstractEventLoop | None = None
-        self._stopping = False
         self._ended: deque[tuple[float, Ended]] = deque()
         self._sessions: dict[str, dict[str, Session]] = {}
         self._rung: deque[Placed] = deque()
@@ -51,7 +50,6 @@ class Hub:
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self._stopping = False
 
     def stop(self) -> None:
         """Send every session away with 1012: they come back, here or elsewhere, with their cursor."""
@@ -71,8 +69,6 @@ class Hub:
 
     def add(self, session: Session) -> None:
         """Let a session hear of its stream. One with the same id is replaced."""
-        if self._stopping:
-            raise Refused(Close.RESTART, "restart")
         if (ended := self.has_ended(session.user_id, session.credential)) is not None:
             raise Refused(ended.close, ended.code)
         followers = self._sessions.setdefault(session.stream, {})
