@@ -55,11 +55,14 @@ def ring(placed: Sequence[Placed]) -> None:
 
 def tell_all(ended: Ended) -> None:
     """Send sessions away on every worker, from any thread."""
-    hub.end(ended)
-    if streams().shared:
-        kind, value, close, code = ended
-        message = {"type": "end", "ended": [kind, value, int(close), code]}
-        _start(get_channel_layer().group_send(ALL, message))
+    kind, value, close, code = ended
+    broadcast("end", [kind, value, int(close), code])
+
+
+@hears("end")
+def _end(ended: list[Any]) -> None:
+    kind, value, close, code = ended
+    hub.end(Ended(kind, value, Close(close), code))
 
 
 def tell_replaced(stream: str, session_id: str, connection: Connection) -> None:
@@ -106,8 +109,6 @@ def _obey(message: dict[str, Any]) -> None:
             _HEARERS[kind](told)
         case {"type": "replaced", "session": [stream, session_id, connection_id]}:
             hub.replace(stream, session_id, connection_id)
-        case {"type": "end", "ended": [kind, value, close, code]}:
-            hub.end(Ended(kind, value, Close(close), code))
 
 
 def _messages(placed: Sequence[Placed]) -> dict[str, list[Any]]:
