@@ -3,9 +3,16 @@
 from dataclasses import dataclass
 
 from groups.payloads import (
+    ChannelPayload,
+    MentionPayload,
     MessagePayload,
     OwnChannelPayload,
+    OwnChannelSettingsPayload,
+    OwnThreadPayload,
+    ProfilePayload,
+    ReactionPayload,
     UserPayload,
+    WorkspaceMemberRolePayload,
     WorkspacePayload,
 )
 from realtime.events import Event
@@ -40,6 +47,8 @@ class MessageDeleted(Event, name="message.deleted"):
 
     message_id: int
     channel_id: int
+    author_id: int
+    thread_root_id: int | None
     rev: int
 
     @property
@@ -48,10 +57,87 @@ class MessageDeleted(Event, name="message.deleted"):
 
 
 @dataclass(frozen=True)
+class MessageReacted(Event, name="message.reacted"):
+    """Reactions to a message changed; these are all of them now. Audience: members of the channel."""
+
+    message_id: int
+    channel_id: int
+    reactions: list[ReactionPayload]
+    rev: int
+
+    @property
+    def about(self) -> dict[str, int]:
+        return {"channel": self.channel_id}
+
+
+@dataclass(frozen=True)
+class MessagePinned(Event, name="message.pinned"):
+    """A message was pinned, or unpinned. Audience: members of the channel."""
+
+    message_id: int
+    channel_id: int
+    pinned: bool
+    user_id: int
+    """Who did it."""
+    rev: int
+
+    @property
+    def about(self) -> dict[str, int]:
+        return {"channel": self.channel_id}
+
+
+@dataclass(frozen=True)
+class MentionCreated(Event, name="mention.created"):
+    """A message names you. Comes after the event of the message. Audience: who is named, without the author."""
+
+    mention: MentionPayload
+    message: MessagePayload
+
+    @property
+    def about(self) -> dict[str, int]:
+        return _about_message(self.message)
+
+
+@dataclass(frozen=True)
+class MentionDeleted(Event, name="mention.deleted"):
+    """A message that named you does so no more: it was deleted or edited. Audience: who was named."""
+
+    message_id: int
+    channel_id: int
+    rev: int
+
+    @property
+    def about(self) -> dict[str, int]:
+        return {"channel": self.channel_id}
+
+
+@dataclass(frozen=True)
+class ThreadUpdated(Event, name="thread.updated"):
+    """A thread that you follow has a new reply or lost one, or your own state of it changed. Audience: one follower."""
+
+    thread: OwnThreadPayload
+
+    @property
+    def about(self) -> dict[str, int]:
+        return {"channel": self.thread["channel_id"]}
+
+
+@dataclass(frozen=True)
 class ChannelAdded(Event, name="channel.added"):
     """You are now a member of a channel. Audience: who was added."""
 
     channel: OwnChannelPayload
+
+    @property
+    def about(self) -> dict[str, int]:
+        return {"channel": self.channel["id"]}
+
+
+@dataclass(frozen=True)
+class ChannelUpdated(Event, name="channel.updated"):
+    """A channel changed. Audience: its members; of a member's own settings that member alone."""
+
+    channel: ChannelPayload | OwnChannelSettingsPayload
 
     @property
     def about(self) -> dict[str, int]:
@@ -93,12 +179,17 @@ class ChannelMemberLeft(Event, name="channel.member_left"):
 
 @dataclass(frozen=True)
 class ReadUpdated(Event, name="read.updated"):
-    """Your read cursor moved. Audience: your own sessions only."""
+    """Your read cursor moved. Audience: your own sessions only.
+
+    Of two positions the one with the higher `version` is true. The counts hold every change up to `rev` of the channel.
+    """
 
     channel_id: int
     last_read_id: int
+    version: int
     unread_count: int
     mention_count: int
+    rev: int
 
     @property
     def about(self) -> dict[str, int]:
@@ -116,6 +207,45 @@ class WorkspaceMemberJoined(Event, name="workspace.member_joined"):
     @property
     def about(self) -> dict[str, int]:
         return {"workspace": self.workspace["id"]}
+
+
+@dataclass(frozen=True)
+class WorkspaceUpdated(Event, name="workspace.updated"):
+    """A workspace changed, or a member's role in it. Audience: its members."""
+
+    workspace: WorkspacePayload
+    member: WorkspaceMemberRolePayload | None
+
+    @property
+    def about(self) -> dict[str, int]:
+        return {"workspace": self.workspace["id"]}
+
+
+@dataclass(frozen=True)
+class WorkspaceMemberLeft(Event, name="workspace.member_left"):
+    """Somebody left a workspace or was removed. Audience: who stays, and the one who left."""
+
+    workspace_id: int
+    user_id: int
+    member_count: int
+
+
+@dataclass(frozen=True)
+class UserUpdated(Event, name="user.updated"):
+    """A profile changed, or the account was deactivated. Audience: who shares a workspace with them, and themself."""
+
+    user: ProfilePayload
+
+    @property
+    def about(self) -> dict[str, int]:
+        return {"user": self.user["id"]}
+
+
+@dataclass(frozen=True)
+class SyncReset(Event, name="sync.reset"):
+    """More changed for you than events tell: take client.boot and message.changes again. Audience: one user."""
+
+    reason: str
 
 
 def _about_message(message: MessagePayload) -> dict[str, int]:

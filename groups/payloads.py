@@ -1,6 +1,7 @@
 """One JSON shape for answers and events. The classes are the documentation: OpenAPI is made from them."""
 
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import Any, NotRequired, TypedDict
 
 from groups.models import Channel, Message, User, Workspace
@@ -15,9 +16,18 @@ class UserPayload(TypedDict):
     avatar_url: str | None
 
 
-class MePayload(UserPayload):
+class ProfilePayload(UserPayload):
+    active: bool
+    """False for an account that was deactivated."""
+    time_zone: str
+    """A name of the IANA database, "Asia/Tokyo"; empty when it was not set."""
+
+
+class MePayload(ProfilePayload):
     email: str
     staff: bool
+    language: str
+    """A code, "ja"; empty for the language of the browser."""
 
 
 class WorkspacePayload(TypedDict):
@@ -25,6 +35,11 @@ class WorkspacePayload(TypedDict):
     name: str
     open: bool
     member_count: int
+
+
+class WorkspaceMemberRolePayload(TypedDict):
+    user_id: int
+    role: str
 
 
 class OwnWorkspacePayload(WorkspacePayload):
@@ -44,9 +59,20 @@ class ChannelPayload(TypedDict):
     """Only of a direct channel."""
 
 
+class OwnChannelSettingsPayload(TypedDict):
+    id: int
+    muted: bool
+    notify: str
+
+
 class OwnChannelPayload(ChannelPayload):
     role: str
+    muted: bool
+    notify: str
+    """all, mentions or nothing: what to notify of."""
     last_read_id: int
+    read_version: int
+    """Of `last_read_id`; the `version` of read.updated."""
     unread_count: int
     mention_count: int
     latest_message_id: int
@@ -74,6 +100,27 @@ class MessagePayload(TypedDict):
     rev: int
 
 
+class MentionPayload(TypedDict):
+    kind: str
+    """user, channel or here."""
+    message_id: int
+    channel_id: int
+    rev: int
+
+
+class OwnThreadPayload(TypedDict):
+    """A thread as one follower sees it. Of two, the one with the higher `rev` of the channel is true."""
+
+    thread_root_id: int
+    channel_id: int
+    following: bool
+    last_read_id: int
+    unread_count: int
+    reply_count: int
+    latest_reply_id: int
+    rev: int
+
+
 class MemberPayload(TypedDict):
     user: UserPayload
     role: str
@@ -81,11 +128,15 @@ class MemberPayload(TypedDict):
 
 
 def user_payload(user: User) -> UserPayload:
-    return {"id": user.pk, "username": user.username, "display_name": user.shown_name, "avatar_url": None}
+    return {"id": user.pk, "username": user.username, "display_name": user.shown_name, "avatar_url": user.avatar_url}
+
+
+def profile_payload(user: User) -> ProfilePayload:
+    return {**user_payload(user), "active": user.is_active, "time_zone": user.time_zone}
 
 
 def me_payload(user: User) -> MePayload:
-    return {**user_payload(user), "email": user.email, "staff": user.is_staff}
+    return {**profile_payload(user), "email": user.email, "staff": user.is_staff, "language": user.language}
 
 
 def workspace_payload(workspace: Workspace, member_count: int) -> WorkspacePayload:
@@ -113,14 +164,18 @@ def own_channel_payload(channel: Any, members: Iterable[User] = ()) -> OwnChanne
     return {
         **channel_payload(channel, channel.member_count, members),
         "role": channel.my_role,
+        "muted": channel.my_muted,
+        "notify": channel.my_notify,
         "last_read_id": channel.my_last_read_id,
+        "read_version": channel.my_read_version,
         "unread_count": channel.my_unread_count,
-        "mention_count": 0,
+        "mention_count": channel.my_mention_count,
         "latest_message_id": channel.latest_message_id,
     }
 
 
-def message_payload(message: Message) -> MessagePayload:
+def message_payload(message: Message, *, new: bool = False) -> MessagePayload:
+    """Of a row of `MessageQuerySet.with_payload`, or of a `new` one, which nobody has reacted to."""
     return {
         "id": message.pk,
         "channel_id": message.channel_id,
@@ -132,8 +187,16 @@ def message_payload(message: Message) -> MessagePayload:
         "deleted": message.deleted,
         "thread_root_id": message.thread_root_id,
         "reply_count": message.reply_count,
-        "reactions": [],
-        "pinned": False,
+        "reactions": [] if new else reaction_payloads(message),
+        "pinned": message.pinned_at is not None,
         "client_msg_id": message.client_msg_id,
         "rev": message.rev,
     }
+
+
+def reaction_payloads(message: Message) -> list[ReactionPayload]:
+    """All reactions, in the order in which each emoji was first given. Reads `message.reactions`, once prefetched."""
+    by_emoji: dict[str, list[int]] = {}
+    for reaction in sorted(message.reactions.all(), key=attrgetter("pk")):
+        by_emoji.setdefault(reaction.emoji, []).append(reaction.user_id)
+    return [{"emoji": emoji, "user_ids": user_ids} for emoji, user_ids in by_emoji.items()]

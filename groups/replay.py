@@ -38,7 +38,7 @@ def revise(user_id: int, entries: Sequence[tuple[int, Entry]]) -> list[tuple[int
 @refreshes
 def with_current_texts(entries: Sequence[Entry]) -> list[Entry]:
     """The entries with the texts of now: an edited one in its current form, a deleted one without."""
-    messages = Message.objects.with_author().in_bulk(list(_ids(entries, "message")))
+    messages = Message.objects.with_payload().in_bulk(list(_ids(entries, "message")))
 
     def current(entry: Entry) -> Entry:
         if "message" not in entry.about:

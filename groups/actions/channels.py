@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from groups.audiences import members_of
 from groups.events import ChannelAdded, ChannelMemberJoined, ChannelMemberLeft, ChannelRemoved
 from groups.models import Channel, ChannelMember, Message, ReadCursor, User, Workspace
-from groups.models.channel import ChannelRole, Kind
+from groups.models.channel import ChannelRole, Kind, Notify
 from groups.models.workspace import Role
 from groups.payloads import OwnChannelPayload, channel_payload, user_payload
 from realtime import clock
@@ -156,7 +156,10 @@ def _first_sight(
     return {
         **channel_payload(channel, count, members),
         "role": role,
+        "muted": False,
+        "notify": Notify.ALL,
         "last_read_id": latest_id,
+        "read_version": 0,
         "unread_count": 0,
         "mention_count": 0,
         "latest_message_id": latest_id,

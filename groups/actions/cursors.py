@@ -7,14 +7,17 @@ from django.utils.translation import gettext as _
 from groups.actions.channels import refusal_of
 from groups.events import ReadUpdated
 from groups.models import Channel, ChannelMember, Message, ReadCursor, User
+from groups.models.sidebar import with_state_of
 from realtime.publish import publish, users
 
 
 class Marked(NamedTuple):
     channel_id: int
     last_read_id: int
+    version: int
     unread_count: int
     mention_count: int
+    rev: int
 
 
 def mark_read(*, reader: User, channel_id: int, last_read_id: int) -> Marked:
@@ -28,9 +31,13 @@ def mark_read(*, reader: User, channel_id: int, last_read_id: int) -> Marked:
         moved = last_read_id > cursor.last_read_id
         if moved:
             cursor.last_read_id = last_read_id
-            cursor.save(update_fields=["last_read_id"])
-        unread = Message.objects.unread_by(reader).filter(channel=channel_id, pk__gt=cursor.last_read_id).count()
-        marked = Marked(channel_id, cursor.last_read_id, unread, 0)
+            cursor.version += 1
+            cursor.save(update_fields=["last_read_id", "version"])
+        # One statement, so that the counts are those of its rev.
+        row = with_state_of(reader, Channel.objects.filter(pk=channel_id)).get()
+        marked = Marked(
+            channel_id, cursor.last_read_id, cursor.version, row.my_unread_count, row.my_mention_count, row.rev
+        )
         if moved:
             # In the channel's order, although only the cursor is locked: what the reader has read, and their joining,
             # were committed before, so they are told before. Cursors of others have no order to this one.

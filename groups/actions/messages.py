@@ -45,7 +45,7 @@ def delete_message(*, deleter: User, message_id: int, as_moderator: bool = False
     with transaction.atomic():
         if as_moderator:
             channel = lock_channel_of(message_id)
-            message = Message.objects.with_author().get(pk=message_id)
+            message = Message.objects.with_payload().get(pk=message_id)
         else:
             channel, message = _lock_message(deleter, message_id, deleted_too=True)
             if message.author_id != deleter.pk and not _moderates(deleter, channel):
@@ -53,11 +53,20 @@ def delete_message(*, deleter: User, message_id: int, as_moderator: bool = False
         if message.deleted:
             return message
         message.versions.all().delete()
+        message.reactions.all().delete()
         message.body = message.html = ""
+        message.pinned_at = message.pinned_by = None
         message.deleted_at, message.deleted_by = clock.now(), deleter
         message.rev = channel.next_rev()
-        message.save(update_fields=["body", "html", "deleted_at", "deleted_by", "rev"])
-        _publish(MessageDeleted(message_id=message.pk, channel_id=channel.pk, rev=message.rev), channel)
+        message.save(update_fields=["body", "html", "pinned_at", "pinned_by", "deleted_at", "deleted_by", "rev"])
+        deleted = MessageDeleted(
+            message_id=message.pk,
+            channel_id=channel.pk,
+            author_id=message.author_id,
+            thread_root_id=message.thread_root_id,
+            rev=message.rev,
+        )
+        _publish(deleted, channel)
         if (root := message.thread_root) is not None:
             root.reply_count -= 1
             root.rev = channel.next_rev()
@@ -72,7 +81,7 @@ def _lock_message(user: User, message_id: int, *, deleted_too: bool = False) -> 
     if found is None:
         raise Message.DoesNotExist
     channel = lock_channel(user, found)
-    messages = Message.objects.select_related("author", "thread_root__author")
+    messages = Message.objects.with_payload().select_related("thread_root__author")
     return channel, (messages if deleted_too else messages.shown()).get(pk=message_id)
 
 

@@ -193,7 +193,7 @@ def _store(created: list[_Created]) -> None:
     Message.objects.bulk_create(message for message, _root_rev in created)
     publications = []
     for message, root_rev in created:
-        publications.append(_publication(MessageCreated(message_payload(message)), message.channel))
+        publications.append(_publication(MessageCreated(message_payload(message, new=True)), message.channel))
         root = message.thread_root
         if root is not None and root_rev is not None:
             root.refresh_from_db(fields=["reply_count"])
@@ -227,7 +227,7 @@ def _earlier(drafts: Sequence[Draft]) -> dict[tuple[int, str | None], Message]:
     keys = {_key(draft) for draft in drafts if draft.client_msg_id is not None}
     if not keys:
         return {}
-    found = Message.objects.with_author().filter(
+    found = Message.objects.with_payload().filter(
         author__in={author for author, _key in keys}, client_msg_id__in={key for _author, key in keys}
     )
     return {(message.author_id, message.client_msg_id): message for message in found}
@@ -242,7 +242,7 @@ def _same_again(draft: Draft, earlier: Message) -> Outcome:
 def _thread_root(channel: Channel, thread_root_id: int | None) -> Message | None:
     if thread_root_id is None:
         return None
-    root = channel.messages.with_author().shown().filter(pk=thread_root_id).first()
+    root = channel.messages.with_payload().shown().filter(pk=thread_root_id).first()
     if root is None:
         raise ValidationError({"thread_root_id": _("There is no such message in this channel.")})
     if root.thread_root_id is not None:

@@ -9,8 +9,10 @@ from realtime.commands import Caller, Params, method
 class MarkedAnswer(TypedDict):
     channel_id: int
     last_read_id: int
+    version: int
     unread_count: int
     mention_count: int
+    rev: int
 
 
 class MarkParams(Params):
@@ -25,6 +27,8 @@ def mark(caller: Caller, params: dict[str, Any]) -> MarkedAnswer:
     return {
         "channel_id": marked.channel_id,
         "last_read_id": marked.last_read_id,
+        "version": marked.version,
         "unread_count": marked.unread_count,
         "mention_count": marked.mention_count,
+        "rev": marked.rev,
     }

@@ -79,7 +79,7 @@ def list_messages(caller: Caller, params: dict[str, Any]) -> MessagesAnswer:
     what comes before; with `around_id` both sides; with none of them the newest. Deleted messages are left out.
     """
     channel = readable_channel(caller, params["channel_id"])
-    rows = Message.objects.with_author().filter(channel=channel)
+    rows = Message.objects.with_payload().filter(channel=channel)
     limit = params["limit"]
     if (since_id := params.get("since_id")) is not None:
         page, has_more, next_since_id = rows.since(since_id, limit)
@@ -106,7 +106,7 @@ def changes(caller: Caller, params: dict[str, Any]) -> ChangesAnswer:
     """
     channel = readable_channel(caller, params["channel_id"])
     # The channel's rev was read before the rows: what changes in between has a higher one and comes again.
-    messages = Message.objects.with_author().filter(channel=channel)
+    messages = Message.objects.with_payload().filter(channel=channel)
     page, has_more = messages.changed_since(params["since_rev"], params["limit"])
     newest = page[-1].rev if page else 0
     return {
@@ -141,7 +141,7 @@ def delete(caller: Caller, params: dict[str, Any]) -> DeletedAnswer:
 @method("message.get", params=MessageParams, answer=MessageAnswer, scope="read")
 def get(caller: Caller, params: dict[str, Any]) -> MessageAnswer:
     """One message. Of a deleted one the tombstone, without its text."""
-    messages = Message.objects.with_author().open_to(user_of(caller))
+    messages = Message.objects.with_payload().open_to(user_of(caller))
     return {"message": message_payload(messages.get(pk=params["message_id"]))}
 
 
@@ -154,4 +154,4 @@ def _messages(page: list[Message], has_more: bool, next_since_id: int) -> Messag
 
 
 def _sent(sent: Sent) -> SentAnswer:
-    return {"message": message_payload(sent.message), "duplicate": sent.duplicate}
+    return {"message": message_payload(sent.message, new=not sent.duplicate), "duplicate": sent.duplicate}

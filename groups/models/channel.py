@@ -22,6 +22,14 @@ class ChannelRole(models.TextChoices):
     MEMBER = "member", _("member")
 
 
+class Notify(models.TextChoices):
+    """What of a channel a member wants to be told of while they look elsewhere."""
+
+    ALL = "all", _("every message")
+    MENTIONS = "mentions", _("mentions")
+    NOTHING = "nothing", _("nothing")
+
+
 class ChannelQuerySet(models.QuerySet["Channel"]):
     def open_to(self, user: User) -> Self:
         """The channels that a user is a member of: they may read and write there."""
@@ -82,6 +90,9 @@ class ChannelMember(models.Model):
     channel = models.ForeignKey(Channel, models.CASCADE, related_name="members")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="channel_memberships")
     role = models.CharField(_("role"), max_length=8, choices=ChannelRole, default=ChannelRole.MEMBER)
+    muted = models.BooleanField(_("muted"), default=False)
+    """Its unread messages are counted and not shown; `@channel` and `@here` do not reach them."""
+    notify = models.CharField(_("notifications"), max_length=8, choices=Notify, default=Notify.ALL)
     joined_rev = models.PositiveBigIntegerField()
     """The channel's rev when they joined: they are told of what came after it."""
     joined_at = models.DateTimeField()
@@ -92,6 +103,7 @@ class ChannelMember(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["channel", "user"], name="one_membership_per_channel_and_user"),
             models.CheckConstraint(condition=Q(role__in=ChannelRole.values), name="a_channel_role_is_known"),
+            models.CheckConstraint(condition=Q(notify__in=Notify.values), name="a_notification_level_is_known"),
         ]
 
     def __str__(self) -> str:

@@ -6,7 +6,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from groups.models import secrets
-from groups.models.workspace import Workspace
+from groups.models.workspace import Role, Workspace
 from realtime import clock
 
 
@@ -23,6 +23,8 @@ class InviteQuerySet(models.QuerySet["Invite"]):
 class Invite(models.Model):
     workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="invites")
     token_hash = models.CharField(max_length=64, unique=True, editable=False)
+    role = models.CharField(_("role"), max_length=16, choices=Role, default=Role.MEMBER)
+    """Whoever uses it begins with this: member or guest."""
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField(_("expires at"))
@@ -38,7 +40,8 @@ class Invite(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=Q(max_uses=None) | Q(uses__lte=F("max_uses")), name="an_invite_is_not_used_too_often"
-            )
+            ),
+            models.CheckConstraint(condition=Q(role__in=[Role.MEMBER, Role.GUEST]), name="an_invite_gives_no_power"),
         ]
 
     def __str__(self) -> str:

@@ -46,8 +46,9 @@ class MessageQuerySet(models.QuerySet["Message"]):
         rows = list(self.filter(rev__gt=since_rev).order_by("rev")[: limit + 1])
         return rows[:limit], len(rows) > limit
 
-    def with_author(self) -> Self:
-        return self.select_related("author")
+    def with_payload(self) -> Self:
+        """With everything that `message_payload` shows of each."""
+        return self.select_related("author").prefetch_related("reactions")
 
 
 class Message(models.Model):
@@ -65,6 +66,8 @@ class Message(models.Model):
     """The channel's rev at the last change of this message."""
     created_at = models.DateTimeField(_("sent at"))
     edited_at = models.DateTimeField(_("edited at"), null=True, blank=True)
+    pinned_at = models.DateTimeField(_("pinned at"), null=True, blank=True)
+    pinned_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
     deleted_at = models.DateTimeField(_("deleted at"), null=True, blank=True)
     deleted_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
 
@@ -76,6 +79,10 @@ class Message(models.Model):
         indexes = [
             models.Index(fields=["channel", "id"], name="messages_by_channel_and_id"),
             models.Index(fields=["channel", "rev"], name="messages_by_channel_and_rev"),
+            models.Index(fields=["thread_root", "id"], name="messages_by_thread_and_id"),
+            models.Index(
+                fields=["channel", "pinned_at"], condition=Q(pinned_at__isnull=False), name="pinned_messages_by_channel"
+            ),
         ]
         constraints = [
             models.UniqueConstraint(fields=["author", "client_msg_id"], name="one_message_per_client_id"),
@@ -85,6 +92,13 @@ class Message(models.Model):
             models.CheckConstraint(
                 condition=Q(deleted_at=None, deleted_by=None) | Q(deleted_at__isnull=False, deleted_by__isnull=False),
                 name="a_deletion_has_a_moment_and_a_person",
+            ),
+            models.CheckConstraint(
+                condition=Q(pinned_at=None, pinned_by=None) | Q(pinned_at__isnull=False, pinned_by__isnull=False),
+                name="a_pin_has_a_moment_and_a_person",
+            ),
+            models.CheckConstraint(
+                condition=Q(deleted_at=None) | Q(pinned_at=None), name="a_deleted_message_is_not_pinned"
             ),
         ]
 

@@ -4,6 +4,7 @@ from django.db.models import Count, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 
 from groups.models.channel import Channel, ChannelMember
+from groups.models.mention import Mention
 from groups.models.message import Message
 from groups.models.user import User
 
@@ -11,22 +12,30 @@ from groups.models.user import User
 def with_state_of(user: User, channels: QuerySet[Channel]) -> QuerySet[Any]:
     """Channels with what their row in a user's sidebar shows.
 
-    Each has `my_role` (None for a channel that the user is not in), `my_last_read_id`, `my_unread_count`,
-    `latest_message_id` (0 when there is none) and `member_count`.
+    Each has `my_role` (None for a channel that the user is not in), `my_muted`, `my_notify`, `my_last_read_id`,
+    `my_read_version`, `my_unread_count`, `my_mention_count`, `latest_message_id` (0 when there is none) and
+    `member_count`.
     """
     mine = ChannelMember.objects.filter(channel=OuterRef("pk"), user=user)
     cursor = user.read_cursors.filter(channel=OuterRef("pk"))
     messages = Message.objects.filter(channel=OuterRef("pk"))
     unread = messages.unread_by(user).filter(pk__gt=OuterRef("my_last_read_id"))
+    mentions = Mention.objects.filter(
+        user=user, message__channel=OuterRef("pk"), message__gt=OuterRef("my_last_read_id")
+    )
     return channels.annotate(
         my_role=Subquery(mine.values("role")[:1]),
+        my_muted=Coalesce(Subquery(mine.values("muted")[:1]), Value(False)),
+        my_notify=Subquery(mine.values("notify")[:1]),
+        my_read_version=Coalesce(Subquery(cursor.values("version")[:1]), Value(0)),
         my_last_read_id=Coalesce(Subquery(cursor.values("last_read_id")[:1]), Value(0)),
-        my_unread_count=_counted(unread),
+        my_unread_count=_counted(unread, by="channel"),
+        my_mention_count=_counted(mentions, by="message__channel"),
         latest_message_id=Coalesce(Subquery(messages.order_by("-pk").values("pk")[:1]), Value(0)),
-        member_count=_counted(ChannelMember.objects.filter(channel=OuterRef("pk"))),
+        member_count=_counted(ChannelMember.objects.filter(channel=OuterRef("pk")), by="channel"),
     )
 
 
-def _counted(rows: QuerySet[Any]) -> Coalesce:
-    counts = rows.order_by().values("channel").annotate(count=Count("pk")).values("count")
+def _counted(rows: QuerySet[Any], *, by: str) -> Coalesce:
+    counts = rows.order_by().values(by).annotate(count=Count("pk")).values("count")
     return Coalesce(Subquery(counts), Value(0))

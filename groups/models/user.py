@@ -9,6 +9,12 @@ from django.utils.translation import gettext_lazy as _
 
 class User(AbstractUser):
     display_name = models.CharField(_("display name"), max_length=80, blank=True)
+    avatar_digest = models.CharField(max_length=64, blank=True, editable=False)
+    """SHA-256 of the current `Avatar`, which its address holds, so that browsers may keep it for ever."""
+    time_zone = models.CharField(_("time zone"), max_length=64, blank=True)
+    """A name of the IANA database, "Asia/Tokyo"; empty for that of the browser."""
+    language = models.CharField(_("language"), max_length=8, blank=True)
+    """A code of LANGUAGES; empty for that of the browser."""
     demo = models.BooleanField(_("demo account"), default=False, help_text=_("May sign in only while DEBUG is on."))
 
     REQUIRED_FIELDS: ClassVar[list[str]] = []
@@ -21,6 +27,10 @@ class User(AbstractUser):
     @property
     def shown_name(self) -> str:
         return self.display_name or self.username
+
+    @property
+    def avatar_url(self) -> str | None:
+        return f"/avatars/{self.avatar_digest}" if self.avatar_digest else None
 
     @property
     def may_sign_in(self) -> bool:

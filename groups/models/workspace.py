@@ -54,6 +54,8 @@ class WorkspaceMember(models.Model):
     workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="members")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="workspace_memberships")
     role = models.CharField(_("role"), max_length=16, choices=Role, default=Role.MEMBER)
+    silenced_until = models.DateTimeField(_("silenced until"), null=True, blank=True)
+    """A moderator let them only read until then."""
     joined_rev = models.PositiveBigIntegerField()
     joined_at = models.DateTimeField()
 

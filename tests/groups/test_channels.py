@@ -13,7 +13,7 @@ from tests.cast import Api, at_once, bring, ids, make_channel, make_user, names,
 
 CHANNEL_FIELDS = {
     *("id", "workspace_id", "kind", "name", "topic", "archived", "member_count", "rev"),
-    *("role", "last_read_id", "unread_count", "mention_count", "latest_message_id"),
+    *("role", "muted", "notify", "last_read_id", "read_version", "unread_count", "mention_count", "latest_message_id"),
 }
 
 

@@ -23,8 +23,10 @@ def test_marking_moves_the_cursor_and_counts_what_is_left(api: Api, general: Cha
     assert answer.body == {
         "channel_id": general.pk,
         "last_read_id": first.pk,
+        "version": 1,
         "unread_count": 2,
         "mention_count": 0,
+        "rev": answer.body["rev"],
     }
 
 

@@ -195,9 +195,9 @@ def test_history_costs_the_same_queries_for_200_messages_as_for_one(
     for author in (ada, bob) * 10:
         say(author, general)
 
-    with django_assert_num_queries(3):  # token, channel, messages with their authors
+    with django_assert_num_queries(4):  # token, channel, messages with their authors, reactions
         assert len(bodies(call("message.list", channel_id=general.pk, limit=200))) == 21
-    with django_assert_num_queries(4):  # and the newest id
+    with django_assert_num_queries(5):  # and the newest id
         call("message.list", channel_id=general.pk, since_id=0, limit=200)
 
 

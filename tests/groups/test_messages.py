@@ -328,7 +328,13 @@ def test_every_member_is_told_of_a_deletion_without_the_text(
 
     assert names(told) == ["message.deleted"]
     assert told[0].user_ids == ids(grace, ada, bob)
-    assert told[0].data == {"message_id": message.pk, "channel_id": general.pk, "rev": deleted.rev}
+    assert told[0].data == {
+        "message_id": message.pk,
+        "channel_id": general.pk,
+        "author_id": message.author_id,
+        "thread_root_id": None,
+        "rev": deleted.rev,
+    }
 
 
 def test_a_repeated_deletion_answers_the_same_and_tells_nobody(api: Api, general: Channel, ada: User) -> None:

@@ -10,6 +10,9 @@ def test_me_is_who_calls(api: Api, ada: User) -> None:
         "username": "ada",
         "display_name": "Ada",
         "avatar_url": None,
+        "active": True,
+        "time_zone": "",
+        "language": "",
         "email": "ada@example.org",
         "staff": False,
     }

@@ -88,7 +88,13 @@ def test_a_deletion_leaves_a_tombstone_and_every_member_is_told(
     assert page.status_code == 200
     assert (message.body, message.html, message.deleted, message.deleted_by) == ("", "", True, nora)
     assert [(event.name, event.user_ids) for event in told] == [("message.deleted", ids(grace, ada, bob))]
-    assert told[0].data == {"message_id": message.pk, "channel_id": general.pk, "rev": message.rev}
+    assert told[0].data == {
+        "message_id": message.pk,
+        "channel_id": general.pk,
+        "author_id": message.author_id,
+        "thread_root_id": None,
+        "rev": message.rev,
+    }
 
 
 def test_a_deletion_in_bulk_tells_of_each_message(admin: Client, general: Channel, ada: User, bob: User) -> None:
