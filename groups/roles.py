@@ -1,0 +1,117 @@
+"""Who may do what: the one table. docs/roles.md shows it, and tests/groups/test_roles.py tries each of its cells.
+
+What somebody may see is not in here: that is the scope of each QuerySet, and what they may not see they cannot ask for.
+"""
+
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from django.core.exceptions import PermissionDenied
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from groups.models import Channel, ChannelMember, User, Workspace, WorkspaceMember
+from groups.models.channel import ChannelRole
+from groups.models.workspace import Role
+
+
+class Deed(StrEnum):
+    """What a role decides. In a workspace the first ones, in a channel that one is in the others."""
+
+    UPDATE_WORKSPACE = "update_workspace"
+    INVITE = "invite"
+    SET_ROLE = "set_role"
+    REMOVE_MEMBER = "remove_member"
+    SILENCE_MEMBER = "silence_member"
+    CREATE_CHANNEL = "create_channel"
+    JOIN_CHANNEL = "join_channel"
+
+    MANAGE_CHANNEL = "manage_channel"
+    """Rename it, change its topic, make it private, archive it and bring it back, remove members."""
+    ADD_TO_CHANNEL = "add_to_channel"
+    DELETE_MESSAGE = "delete_message"
+    """Of somebody else; everybody may delete their own."""
+    SEE_VERSIONS = "see_versions"
+    """Earlier texts of somebody else's message; everybody may see those of their own."""
+    PIN = "pin"
+    MENTION_GROUP = "mention_group"
+    """`@channel` and `@here`."""
+
+
+class Right(NamedTuple):
+    roles: frozenset[Role]
+    refusal: str | Promise
+    channel_admins: bool = False
+    """Admins of a channel may do it there, whatever their role in the workspace, unless they are guests."""
+
+
+_EVERYBODY: Final = frozenset(Role)
+_ALL_BUT_GUESTS: Final = _EVERYBODY - {Role.GUEST}
+_MODERATORS: Final = frozenset({Role.OWNER, Role.ADMIN, Role.MODERATOR})
+_MANAGERS: Final = frozenset({Role.OWNER, Role.ADMIN})
+
+RIGHTS: Final[dict[Deed, Right]] = {
+    Deed.UPDATE_WORKSPACE: Right(_MANAGERS, _("Only owners and admins may change the workspace.")),
+    Deed.INVITE: Right(_MANAGERS, _("Only owners and admins may invite.")),
+    Deed.SET_ROLE: Right(_MANAGERS, _("Only owners and admins may change roles.")),
+    Deed.REMOVE_MEMBER: Right(_MODERATORS, _("Only moderators may remove members.")),
+    Deed.SILENCE_MEMBER: Right(_MODERATORS, _("Only moderators may silence members.")),
+    Deed.CREATE_CHANNEL: Right(_ALL_BUT_GUESTS, _("Guests cannot make channels.")),
+    Deed.JOIN_CHANNEL: Right(_ALL_BUT_GUESTS, _("Guests cannot join channels. Somebody has to add them.")),
+    Deed.MANAGE_CHANNEL: Right(
+        _MANAGERS, _("Only the channel's admins and those of the workspace may do this."), channel_admins=True
+    ),
+    Deed.ADD_TO_CHANNEL: Right(_ALL_BUT_GUESTS, _("Guests cannot add people.")),
+    Deed.DELETE_MESSAGE: Right(
+        _MODERATORS, _("Only its author or a moderator may delete a message."), channel_admins=True
+    ),
+    Deed.SEE_VERSIONS: Right(
+        _MODERATORS, _("Only its author or a moderator may see the earlier texts."), channel_admins=True
+    ),
+    Deed.PIN: Right(_ALL_BUT_GUESTS, _("Guests cannot pin messages.")),
+    Deed.MENTION_GROUP: Right(_ALL_BUT_GUESTS, _("Guests cannot mention everybody.")),
+}
+
+_BELOW_ADMINS: Final = frozenset({Role.MODERATOR, Role.MEMBER, Role.GUEST})
+_BELOW_MODERATORS: Final = frozenset({Role.MEMBER, Role.GUEST})
+
+OVER: Final[dict[Deed, dict[Role, frozenset[Role]]]] = {
+    Deed.SET_ROLE: {Role.OWNER: _EVERYBODY, Role.ADMIN: _BELOW_ADMINS},
+    Deed.REMOVE_MEMBER: {Role.OWNER: _EVERYBODY, Role.ADMIN: _BELOW_ADMINS, Role.MODERATOR: _BELOW_MODERATORS},
+    Deed.SILENCE_MEMBER: {Role.OWNER: _EVERYBODY, Role.ADMIN: _BELOW_ADMINS, Role.MODERATOR: _BELOW_MODERATORS},
+}
+"""What is done to a member: to whom of which role each role may do it. A role to give counts as well as one to take."""
+
+
+def allowed(deed: Deed, role: str | None, channel_role: str | None = None) -> bool:
+    """Whether a role in the workspace allows it, with the role in the channel where it is done; None for no member."""
+    if role is None:
+        return False
+    right = RIGHTS[deed]
+    admin = right.channel_admins and channel_role == ChannelRole.ADMIN and role != Role.GUEST
+    return admin or role in right.roles
+
+
+def allowed_over(deed: Deed, role: str | None, *others: str) -> bool:
+    """Whether a role allows it to members of these other roles."""
+    over = OVER[deed].get(Role(role), frozenset()) if role is not None else frozenset()
+    return all(other in over for other in others)
+
+
+def role_in(workspace_id: int, user: User) -> str | None:
+    """The role of a user in a workspace; None when they are not in it."""
+    return WorkspaceMember.objects.filter(workspace=workspace_id, user=user).values_list("role", flat=True).first()
+
+
+def may(user: User, deed: Deed, place: Workspace | Channel) -> bool:
+    """Whether a user may do it in a workspace or a channel. One query, two for a channel."""
+    if isinstance(place, Workspace):
+        return allowed(deed, role_in(place.pk, user))
+    membership = ChannelMember.objects.filter(channel=place, user=user).values_list("role", flat=True).first()
+    return membership is not None and allowed(deed, role_in(place.workspace_id, user), membership)
+
+
+def check(user: User, deed: Deed, place: Workspace | Channel) -> None:
+    """Raises PermissionDenied, with the sentence of the table, for a deed that a user may not do there."""
+    if not may(user, deed, place):
+        raise PermissionDenied(RIGHTS[deed].refusal)
