@@ -57,8 +57,12 @@ messages: install-dev ## Collect new texts into the catalogues, and compile them
 pins: install ## Resolve requirements*.in again into requirements*.txt.
 	scripts/pins
 
+emoji: install ## Make static/emoji/ again from npm's emojibase-data.
+	@scripts/need npm
+	$(PYTHON_BIN) -m scripts.emoji
+
 clean: ## Remove .venv and everything that tools made; keep the database.
 	rm -rf .venv staticfiles .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help install install-dev run check test test-fast bench format messages pins clean
+.PHONY: help install install-dev run check test test-fast bench format messages pins emoji clean
