@@ -15,12 +15,22 @@ from realtime import clock
 from realtime.publish import publish
 
 
+def lock_message(user: User, message_id: int, *, deleted_too: bool = False) -> tuple[Channel, Message]:
+    """A message that the user may read, and its channel, which stays locked until the transaction ends."""
+    found = Message.objects.open_to(user).filter(pk=message_id).values_list("channel_id", flat=True).first()
+    if found is None:
+        raise Message.DoesNotExist
+    channel = lock_channel(user, found)
+    messages = Message.objects.with_payload().select_related("thread_root__author")
+    return channel, (messages if deleted_too else messages.shown()).get(pk=message_id)
+
+
 def edit_message(*, editor: User, message_id: int, body: str) -> Message:
     """Replace the text of one's own message; the earlier text is kept. The same text again changes nothing."""
     body = checked_body(body)
     html = render(body)
     with transaction.atomic():
-        channel, message = _lock_message(editor, message_id)
+        channel, message = lock_message(editor, message_id)
         if message.author_id != editor.pk:
             raise PermissionDenied(_("Only its author may edit a message."))
         check_writable(channel)
@@ -47,7 +57,7 @@ def delete_message(*, deleter: User, message_id: int, as_moderator: bool = False
             channel = lock_channel_of(message_id)
             message = Message.objects.with_payload().get(pk=message_id)
         else:
-            channel, message = _lock_message(deleter, message_id, deleted_too=True)
+            channel, message = lock_message(deleter, message_id, deleted_too=True)
             if message.author_id != deleter.pk and not _moderates(deleter, channel):
                 raise PermissionDenied(_("Only its author or a moderator may delete a message."))
         if message.deleted:
@@ -74,15 +84,6 @@ def delete_message(*, deleter: User, message_id: int, as_moderator: bool = False
             _publish(MessageUpdated(message_payload(root)), channel)
         channel.save(update_fields=["rev"])
     return message
-
-
-def _lock_message(user: User, message_id: int, *, deleted_too: bool = False) -> tuple[Channel, Message]:
-    found = Message.objects.open_to(user).filter(pk=message_id).values_list("channel_id", flat=True).first()
-    if found is None:
-        raise Message.DoesNotExist
-    channel = lock_channel(user, found)
-    messages = Message.objects.with_payload().select_related("thread_root__author")
-    return channel, (messages if deleted_too else messages.shown()).get(pk=message_id)
 
 
 def _moderates(user: User, channel: Channel) -> bool:
