@@ -234,6 +234,7 @@ AWAY_PER_MINUTE = number("AWAY_PER_MINUTE", 60, at_least=0.1)
 WATCH_PER_MINUTE = number("WATCH_PER_MINUTE", 60, at_least=0.1)
 SEND_PER_MINUTE = number("SEND_PER_MINUTE", 60, at_least=0.1)
 SEND_BURST = count("SEND_BURST", 10)
+REACT_PER_MINUTE = number("REACT_PER_MINUTE", 60, at_least=0.1)
 OUTBOX_FRAMES = count("OUTBOX_FRAMES", 1000)
 OUTBOX_BYTES = count("OUTBOX_BYTES", 1_048_576)
 SESSIONS_PER_USER = count("SESSIONS_PER_USER", 20)
@@ -256,6 +257,8 @@ LOGGING = {
         "django": {"handlers": []},
         "django.request": {"level": "ERROR"},
         "channels_redis.pubsub": {"filters": ["without_traceback"]},
+        # Its lines are the anchors of the audit log, whatever LOG_LEVEL leaves out.
+        "audit": {"level": "INFO"},
     },
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", "INFO")},
 }

@@ -9,7 +9,7 @@ from typing import Protocol
 import pytest
 from django.db import connections
 
-from tests import services
+from tests import audit, services
 from tests.server import Databases, Kind, Server, manage
 
 pytest_plugins = ["tests.cast"]
@@ -20,6 +20,7 @@ GENEROUS = {
     "SEND_BURST": 1000,
     "SIGNUPS_PER_MINUTE": 1000,
     "AWAY_PER_MINUTE": 100_000,
+    "REACT_PER_MINUTE": 100_000,
 }
 CALM_SECONDS = 36_000
 """Nobody leaves the shared server, and nobody falls asleep there, which would be told in the middle of another test."""
@@ -38,6 +39,12 @@ def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> No
     database = connections["default"].settings_dict
     if database["ENGINE"] == "django.db.backends.sqlite3":
         database["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _audit_log_is_emptied_with_the_rest() -> Iterator[None]:
+    with audit.flushable():
+        yield
 
 
 @pytest.fixture(scope="session")
