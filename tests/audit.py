@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from unittest.mock import patch
 
 from django.db import connection, transaction
 from django.db.backends.base.operations import BaseDatabaseOperations
@@ -43,6 +44,5 @@ def flushable() -> Iterator[None]:
         with unguarded():
             plain(operations, sql_list)
 
-    BaseDatabaseOperations.execute_sql_flush = flush  # type: ignore[method-assign]
-    yield
-    BaseDatabaseOperations.execute_sql_flush = plain  # type: ignore[method-assign]
+    with patch.object(BaseDatabaseOperations, "execute_sql_flush", flush):
+        yield
