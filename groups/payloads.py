@@ -61,6 +61,7 @@ class ChannelPayload(TypedDict):
 
 class OwnChannelSettingsPayload(TypedDict):
     id: int
+    role: str
     muted: bool
     notify: str
 

@@ -1,4 +1,3 @@
-from collections import defaultdict
 from typing import Any, TypedDict
 
 from django.utils.translation import gettext as _
@@ -7,10 +6,10 @@ from rest_framework import serializers
 from groups.actions.channels import create_channel, join_channel, leave_channel, open_direct_channel, refusal_of
 from groups.api.callers import user_of
 from groups.api.fields import Text, cursor_field, id_field, limit_field
-from groups.models import Channel, ChannelMember, User, Workspace
+from groups.models import Channel, User, Workspace
 from groups.models.channel import Kind
 from groups.models.sidebar import with_state_of
-from groups.payloads import MemberPayload, OwnChannelPayload, own_channel_payload, user_payload
+from groups.payloads import MemberPayload, OwnChannelPayload, own_channel_payload, profile_payload
 from realtime import clock
 from realtime.commands import Caller, Params, method
 
@@ -59,11 +58,8 @@ def readable_channel(caller: Caller, channel_id: int) -> Channel:
 def own_channels(user: User, **of: Any) -> list[OwnChannelPayload]:
     """The user's channels with everything their sidebar shows."""
     rows = list(with_state_of(user, Channel.objects.open_to(user).filter(**of)).order_by("workspace", "name", "pk"))
-    members: defaultdict[int, list[User]] = defaultdict(list)
-    direct = [row.pk for row in rows if row.kind == Kind.DIRECT]
-    for member in ChannelMember.objects.filter(channel__in=direct).select_related("user").order_by("user"):
-        members[member.channel_id].append(member.user)
-    return [own_channel_payload(row, members[row.pk]) for row in rows]
+    people = User.objects.in_bulk({pk for row in rows for pk in row.direct_ids})
+    return [own_channel_payload(row, [people[pk] for pk in row.direct_ids if pk in people]) for row in rows]
 
 
 class ChannelCreateParams(Params):
@@ -175,7 +171,8 @@ def members_page(members: Any, after_id: int, limit: int) -> MembersAnswer:
     page = rows[:limit]
     return {
         "members": [
-            {"user": user_payload(row.user), "role": row.role, "joined_at": clock.stamp(row.joined_at)} for row in page
+            {"user": profile_payload(row.user), "role": row.role, "joined_at": clock.stamp(row.joined_at)}
+            for row in page
         ],
         "has_more": len(rows) > limit,
         "next_after_id": page[-1].user_id if page else after_id,

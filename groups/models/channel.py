@@ -85,6 +85,15 @@ class Channel(Revised):
     def __str__(self) -> str:
         return f"#{self.name}" if self.name else f"direct {self.direct_key}"
 
+    @property
+    def is_direct(self) -> bool:
+        return self.kind == Kind.DIRECT
+
+    @property
+    def direct_ids(self) -> list[int]:
+        """The ids of the people whose direct channel it is, of those too who left the workspace since; else none."""
+        return [int(user_id) for user_id in self.direct_key.split(",") if user_id]
+
 
 class ChannelMember(models.Model):
     channel = models.ForeignKey(Channel, models.CASCADE, related_name="members")
