@@ -1,9 +1,9 @@
 """Who hears of an event: members of a channel or a workspace, as of the event's own place in its order."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from groups.models import Channel, ChannelMember, Workspace, WorkspaceMember
+from groups.models import Channel, ChannelMember, User, Workspace, WorkspaceMember, people
 from realtime import clock
 from realtime.publish import Audience, audience_kind
 
@@ -44,6 +44,17 @@ def everybody_in(row: Channel | Workspace) -> Audience:
     return Audience(to.kind, to.of | {"rev": row.rev + 1})
 
 
+def witnesses_in(workspace: Workspace, unaware: Collection[int]) -> Audience:
+    """The members at this moment, as `members_of`, without guests who may not know of whom it is about."""
+    to = members_of(workspace)
+    return Audience(to.kind, to.of | {"without": sorted(unaware)}) if unaware else to
+
+
+def who_see(user: User) -> Audience:
+    """Whoever shares a workspace with a user and may know of them when the event leaves; the user too."""
+    return Audience("who_see", {"id": user.pk})
+
+
 def forget_all() -> None:
     """Start anew; for tests, whose databases give the same ids to others."""
     _known.clear()
@@ -56,8 +67,14 @@ def _members_of_channel(*, id: int, rev: int, members_rev: int) -> Iterable[int]
 
 
 @audience_kind("workspace")
-def _members_of_workspace(*, id: int, rev: int, members_rev: int) -> Iterable[int]:
-    return _members("workspace", id, members_rev).up_to(rev)
+def _members_of_workspace(*, id: int, rev: int, members_rev: int, without: Collection[int] = ()) -> Iterable[int]:
+    members = _members("workspace", id, members_rev).up_to(rev)
+    return set(members) - set(without) if without else members
+
+
+@audience_kind("who_see")
+def _who_see(*, id: int) -> Iterable[int]:
+    return {id, *people.who_see(id).values_list("user_id", flat=True)}
 
 
 def _members(kind: str, pk: int, members_rev: int) -> _Known:

@@ -18,6 +18,9 @@ from groups.payloads import (
 from realtime.events import Event
 from realtime.streams import ERASED
 
+LEFT = "left"
+"""In `about`: who left, and may know that they did."""
+
 
 @dataclass(frozen=True)
 class MessageCreated(Event, name="message.created"):
@@ -198,7 +201,7 @@ class ReadUpdated(Event, name="read.updated"):
 
 @dataclass(frozen=True)
 class WorkspaceMemberJoined(Event, name="workspace.member_joined"):
-    """Somebody joined a workspace. Audience: all its members, the one who joined too."""
+    """Somebody joined a workspace. Audience: all its members but guests, and the one who joined."""
 
     workspace: WorkspacePayload
     user: UserPayload
@@ -206,28 +209,33 @@ class WorkspaceMemberJoined(Event, name="workspace.member_joined"):
 
     @property
     def about(self) -> dict[str, int]:
-        return {"workspace": self.workspace["id"]}
+        return {"workspace": self.workspace["id"], "user": self.user["id"]}
 
 
 @dataclass(frozen=True)
 class WorkspaceUpdated(Event, name="workspace.updated"):
-    """A workspace changed, or a member's role in it. Audience: its members."""
+    """A workspace changed, or a member's role in it. Audience: its members; of a role those who see the member."""
 
     workspace: WorkspacePayload
     member: WorkspaceMemberRolePayload | None
 
     @property
     def about(self) -> dict[str, int]:
-        return {"workspace": self.workspace["id"]}
+        about = {"workspace": self.workspace["id"]}
+        return about if self.member is None else about | {"user": self.member["user_id"]}
 
 
 @dataclass(frozen=True)
 class WorkspaceMemberLeft(Event, name="workspace.member_left"):
-    """Somebody left a workspace or was removed. Audience: who stays, and the one who left."""
+    """Somebody left a workspace or was removed. Audience: who stays and saw them, and the one who left."""
 
     workspace_id: int
     user_id: int
     member_count: int
+
+    @property
+    def about(self) -> dict[str, int]:
+        return {"workspace": self.workspace_id, LEFT: self.user_id}
 
 
 @dataclass(frozen=True)

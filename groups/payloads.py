@@ -55,7 +55,7 @@ class ChannelPayload(TypedDict):
     archived: bool
     member_count: int
     rev: int
-    members: NotRequired[list[UserPayload]]
+    members: NotRequired[list[ProfilePayload]]
     """Only of a direct channel."""
 
 
@@ -123,7 +123,7 @@ class OwnThreadPayload(TypedDict):
 
 
 class MemberPayload(TypedDict):
-    user: UserPayload
+    user: ProfilePayload
     role: str
     joined_at: str
 
@@ -156,7 +156,7 @@ def channel_payload(channel: Channel, member_count: int, members: Iterable[User]
         "rev": channel.rev,
     }
     if channel.kind == Kind.DIRECT:
-        payload["members"] = [user_payload(user) for user in members]
+        payload["members"] = [profile_payload(user) for user in members]
     return payload
 
 
@@ -192,6 +192,20 @@ def message_payload(message: Message, *, new: bool = False) -> MessagePayload:
         "pinned": message.pinned_at is not None,
         "client_msg_id": message.client_msg_id,
         "rev": message.rev,
+    }
+
+
+def own_thread_payload(follower: Any) -> OwnThreadPayload:
+    """Of a row of `ThreadFollowerQuerySet.with_state`. Who does not follow has nothing unread."""
+    return {
+        "thread_root_id": follower.root_id,
+        "channel_id": follower.channel_id,
+        "following": follower.following,
+        "last_read_id": follower.last_read_id,
+        "unread_count": follower.unread_count if follower.following else 0,
+        "reply_count": follower.reply_count,
+        "latest_reply_id": follower.latest_reply_id,
+        "rev": follower.rev,
     }
 
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import orjson
 
-from groups.models import ChannelMember, Message, WorkspaceMember
+from groups.events import LEFT
+from groups.models import ChannelMember, Message, WorkspaceMember, people
 from groups.payloads import message_payload
 from realtime.reading import revises
 from realtime.relay import refreshes
@@ -18,15 +19,16 @@ def revise(user_id: int, entries: Sequence[tuple[int, Entry]]) -> list[tuple[int
     stored = [entry for _, entry in entries]
     channels = ChannelMember.objects.filter(user=user_id, channel__in=_ids(stored, "channel"))
     workspaces = WorkspaceMember.objects.filter(user=user_id, workspace__in=_ids(stored, "workspace"))
-    people = WorkspaceMember.objects.filter(user__in=_ids(stored, "user"), workspace__members__user=user_id)
+    seen = people.visible_to(user_id).filter(user__in=_ids(stored, "user"))
     may_read = {
         "channel": set(channels.values_list("channel_id", flat=True)),
         "workspace": set(workspaces.values_list("workspace_id", flat=True)),
-        "user": {user_id, *people.values_list("user_id", flat=True)},
+        "user": {user_id, *seen.values_list("user_id", flat=True)},
     }
 
     def may(entry: Entry) -> bool:
-        return all(entry.about[kind] in ids for kind, ids in may_read.items() if kind in entry.about)
+        left = entry.about.get(LEFT) == user_id
+        return left or all(entry.about[kind] in ids for kind, ids in may_read.items() if kind in entry.about)
 
     current = with_current_texts(stored)
     return [

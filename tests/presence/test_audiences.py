@@ -66,7 +66,8 @@ def test_up_to_the_limit_all_members_are_told(
     settings.PRESENCE_MEMBERS = MEMBERS
     assert workspace.members.count() == MEMBERS
 
-    agree(ada, grace, ada, bob, gus, of=[grace, ada, bob, gus, eve])
+    agree(ada, grace, ada, bob, of=[grace, ada, bob, gus, eve])
+    agree(gus, grace, ada, bob, gus, of=[grace, ada, bob, gus, eve])
 
 
 def test_above_it_only_the_user_is_told(
