@@ -123,16 +123,10 @@ class Mirror:
         self.threads = {root: thread for root, thread in self.threads.items() if thread["channel_id"] != pk}
 
     def channel_member_joined(self, data: Data) -> None:
-        channel = self.channels[data["channel_id"]]
-        channel["member_count"] = data["member_count"]
-        if "members" in channel:
-            channel["members"] = sorted([*channel["members"], data["user"]], key=lambda user: int(user["id"]))
+        self.channels[data["channel_id"]]["member_count"] = data["member_count"]
 
     def channel_member_left(self, data: Data) -> None:
-        channel = self.channels[data["channel_id"]]
-        channel["member_count"] = data["member_count"]
-        if "members" in channel:
-            channel["members"] = [user for user in channel["members"] if user["id"] != data["user_id"]]
+        self.channels[data["channel_id"]]["member_count"] = data["member_count"]
 
     def read_updated(self, data: Data) -> None:
         channel = self.channels[data["channel_id"]]
