@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any
 
@@ -41,11 +42,16 @@ CODES = {
     "restart": "The server restarts. Come back with your cursor.",
     "scope_missing": "Reading a stream needs a token with the scope `read`.",
     "session_connected": "A resume token alone does not take over a session that is connected. Come back in a moment.",
+    "silenced": "A moderator lets you only read in the workspace for a time; the text says until when.",
     "signed_out": "The sign-in ended, or the token was revoked.",
+    "thread_full": "The thread has as many followers as a thread can have.",
     "too_large": "The body or frame is above its limit.",
+    "too_many_pins": "The channel has 100 pinned messages; take one off first.",
+    "too_many_reactions": "The message has 50 different emoji, or 5,000 reactions in all.",
     "too_many_sessions": "The user has SESSIONS_PER_USER sessions already.",
     "too_slow": "More frames waited than OUTBOX_FRAMES or OUTBOX_BYTES. Come back with your cursor.",
     "unavailable": "A store does not answer. Come back in a moment.",
+    "unknown_emoji": "It is not one emoji of Unicode's recommended ones.",
     "unknown_method": "There is no method of this name.",
     "unknown_type": "There is no frame of this type.",
     "unsupported_media_type": "The body has to be application/json.",
@@ -72,6 +78,16 @@ class NotAMember(PermissionDenied):
     """The caller sees the channel but has to join it first: 403."""
 
     code = "not_a_member"
+
+
+class Silenced(PermissionDenied):
+    """The caller may only read here until a moment: 403."""
+
+    code = "silenced"
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__(until)
+        self.until = until
 
 
 class RateLimited(Exception):
@@ -153,6 +169,9 @@ def problem_of(error: Exception) -> Problem | None:
             return Problem(404, "not_found", _("Not found"), _("It does not exist, or you may not see it."))
         case NotAMember():
             return Problem(403, error.code, _("Not a member"), str(error) or _("Join the channel first."))
+        case Silenced():
+            until = _("You may only read here until %(until)s.") % {"until": f"{error.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC"}
+            return Problem(403, error.code, _("Muted"), until)
         case PermissionDenied():
             return Problem(403, "forbidden", _("Not allowed"), str(error) or _("You may not do this."))
         case Conflict():

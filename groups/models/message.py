@@ -46,6 +46,10 @@ class MessageQuerySet(models.QuerySet["Message"]):
         rows = list(self.filter(rev__gt=since_rev).order_by("rev")[: limit + 1])
         return rows[:limit], len(rows) > limit
 
+    def pinned(self) -> Self:
+        """The newest pin first."""
+        return self.shown().filter(pinned_at__isnull=False).order_by("-pinned_at", "-pk")
+
     def with_payload(self) -> Self:
         """With everything that `message_payload` shows of each."""
         return self.select_related("author").prefetch_related("reactions")
