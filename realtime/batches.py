@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 from django.db import InterfaceError, OperationalError
@@ -11,6 +12,9 @@ from realtime.commands import METHODS, Caller
 
 MOST: Final = 64
 """Calls that share a transaction: enough to share the cost, few enough that the first does not wait for long."""
+COLLECT_SECONDS: Final = 0.004
+"""For how long after a batch the next one, while it is smaller, waits for those who were just answered: who writes a
+lot calls again at once, and eight calls cost half as much as all sixty-four."""
 
 
 async def call(caller: Caller, name: str, params: Any) -> Any:
@@ -32,10 +36,16 @@ class _Batch:
         self._name = name
         self._waiting: deque[_Waiting] = deque()
         self._running = False
+        self._last_count = 0
+        self._collect_until = 0.0
+        self._as_many = asyncio.Event()
+        """As many wait as the last batch had."""
 
     async def call(self, caller: Caller, params: Any) -> Any:
         answer = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(caller, params, answer))
+        if len(self._waiting) >= self._last_count:
+            self._as_many.set()
         if not self._running:
             self._running = True
             threads.start(self._run(), name=f"batch of {self._name}")
@@ -44,9 +54,19 @@ class _Batch:
     async def _run(self) -> None:
         try:
             while self._waiting:
-                await self._run_some([self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))])
+                await self._collect()
+                self._last_count = min(MOST, len(self._waiting))
+                await self._run_some([self._waiting.popleft() for _ in range(self._last_count)])
+                self._collect_until = asyncio.get_running_loop().time() + COLLECT_SECONDS
         finally:
             self._running = False
+
+    async def _collect(self) -> None:
+        if len(self._waiting) < self._last_count:
+            self._as_many.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(self._collect_until):
+                    await self._as_many.wait()
 
     async def _run_some(self, some: list[_Waiting]) -> None:
         calls = [(one.caller, one.params) for one in some]
