@@ -8,7 +8,7 @@ from realtime.leases import Leases
 from realtime.leases_memory import MemoryLeases
 from realtime.leases_redis import RedisLeases
 from realtime.redis_connection import RedisConnection
-from realtime.streams import Streams
+from realtime.streams import Bounds, Streams
 from realtime.streams_memory import MemoryStreams
 from realtime.streams_redis import RedisStreams
 
@@ -22,11 +22,13 @@ def redis() -> RedisConnection | None:
 @cache
 def streams() -> Streams:
     events, seconds = settings.STREAM_EVENTS, settings.STREAM_SECONDS
+    others = {"mesh": Bounds(settings.MESH_LOG_ENTRIES, seconds)}
     connection = redis()
     if connection is None:
-        return MemoryStreams(events=events, seconds=seconds)
+        return MemoryStreams(events=events, seconds=seconds, others=others)
     # Three sweeps: a worker that misses one is still told.
-    return RedisStreams(connection, events=events, seconds=seconds, listen_seconds=3 * settings.SWEEP_SECONDS)
+    listen_seconds = 3 * settings.SWEEP_SECONDS
+    return RedisStreams(connection, events=events, seconds=seconds, listen_seconds=listen_seconds, others=others)
 
 
 @cache

@@ -27,11 +27,12 @@ def users(user_ids: Iterable[int]) -> Audience:
     return Audience("users", {"ids": sorted(set(user_ids))})
 
 
-def audience_kind(kind: str) -> Callable[[relay.Resolve], relay.Resolve]:
-    """Register how an audience of this kind becomes user ids when its event leaves."""
+def audience_kind(kind: str, *, streams: str = "user") -> Callable[[relay.Resolve], relay.Resolve]:
+    """Register how an audience of this kind becomes user ids, or ids of other streams, when its event leaves."""
 
     def register(resolve: relay.Resolve) -> relay.Resolve:
         relay.RESOLVERS[kind] = resolve
+        relay.KINDS_OF_STREAMS[kind] = streams
         return resolve
 
     return register

@@ -21,8 +21,10 @@ from realtime.streams import Entry, Placed
 
 log = logging.getLogger(__name__)
 
-Resolve = Callable[..., Iterable[int]]
+Resolve = Callable[..., Iterable[Any]]
 RESOLVERS: dict[str, Resolve] = {}
+KINDS_OF_STREAMS: dict[str, str] = {}
+"""Of audiences that are no users, what kind of stream their ids are of."""
 Refresh = Callable[[Sequence[Entry]], list[Entry]]
 _REFRESHERS: list[Refresh] = []
 Follow = Callable[[Entry], None]
@@ -174,9 +176,10 @@ def _follow(placed: Iterable[Placed]) -> None:
 def streams_of(audience: Mapping[str, Any]) -> Sequence[str]:
     """The streams of an audience, as it is stored beside an event: {"kind": ..., ...}."""
     of = dict(audience)
-    return _names(tuple(RESOLVERS[of.pop("kind")](**of)))
+    kind = of.pop("kind")
+    return _names(KINDS_OF_STREAMS.get(kind, "user"), tuple(RESOLVERS[kind](**of)))
 
 
 @lru_cache(AUDIENCES_KEPT)
-def _names(user_ids: tuple[int, ...]) -> tuple[str, ...]:
-    return tuple(map(user_stream, user_ids))
+def _names(kind: str, ids: tuple[Any, ...]) -> tuple[str, ...]:
+    return tuple(f"{kind}:{id}" for id in ids)

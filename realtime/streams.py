@@ -3,7 +3,8 @@
 Guarantees, checked for every backend by one test file:
 * `append` gives each open stream in the list the next `seq`, in one atomic step for all of them; 1, 2, 3, no gap.
 * The same event id is appended once, however often and from wherever it is tried.
-* A stream keeps its newest STREAM_EVENTS entries for STREAM_SECONDS after it was last opened, then forgets all.
+* A stream keeps its newest entries, as many and for as long after it was last opened as its `Bounds` say, then forgets
+  all.
 * A stream that was forgotten comes back with another epoch, so that an old cursor cannot look valid.
 """
 
@@ -16,6 +17,19 @@ ERASED: Final = "erased"
 """Keys of an entry's `about`: the message whose text it holds, and the message whose text it erases everywhere."""
 REDACTED: Final = b'"event":"redacted"}'
 """The body that stands for one that its reader may not see any more."""
+
+
+class Bounds(NamedTuple):
+    """What a stream keeps."""
+
+    events: int
+    seconds: float
+    """After it was last opened."""
+
+
+def kind_of(stream: str) -> str:
+    """The kind of a stream by its name: "user" of "user:7"."""
+    return stream.partition(":")[0]
 
 
 class Position(NamedTuple):
@@ -77,5 +91,5 @@ class Streams(Protocol):
         One whose streams are of several eras comes once for each.
         """
 
-    def read(self, stream: str, after: Position) -> list[tuple[int, Entry]]:
-        """Everything after the position, oldest first. Raises Gap when that is not whole."""
+    def read(self, stream: str, after: Position, most: int | None = None) -> list[tuple[int, Entry]]:
+        """Everything after the position, oldest first, or the first `most`. Raises Gap when that is not whole."""

@@ -2,11 +2,11 @@
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from threading import Lock
 
 from realtime import clock
-from realtime.streams import Entry, Gap, Placed, Position
+from realtime.streams import Bounds, Entry, Gap, Placed, Position, kind_of
 
 REMEMBER_IDS_SECONDS = 60.0
 """An event id comes again only while its outbox row lives, which is seconds; a minute is ample."""
@@ -15,9 +15,10 @@ DROPPED_AT_ONCE = 64
 
 
 class _Stream:
-    __slots__ = ("entries", "epoch", "expires_at", "seq")
+    __slots__ = ("bounds", "entries", "epoch", "expires_at", "seq")
 
-    def __init__(self) -> None:
+    def __init__(self, bounds: Bounds) -> None:
+        self.bounds = bounds
         self.epoch = f"e_{secrets.token_urlsafe(9)}"
         self.seq = 0
         # A list and no deque, which takes 600 bytes when it is empty.
@@ -28,9 +29,10 @@ class _Stream:
 class MemoryStreams:
     shared = False
 
-    def __init__(self, *, events: int, seconds: float) -> None:
-        self._events = events
-        self._seconds = seconds
+    def __init__(self, *, events: int, seconds: float, others: Mapping[str, Bounds] | None = None) -> None:
+        """`others`: the bounds of kinds of streams that have their own."""
+        self._bounds = Bounds(events, seconds)
+        self._others = dict(others or {})
         self._streams: dict[str, _Stream] = {}
         self._seen: OrderedDict[str, float] = OrderedDict()
         self._lock = Lock()
@@ -38,8 +40,10 @@ class MemoryStreams:
 
     def open(self, stream: str) -> Position:
         with self._lock:
-            found = self._living(stream) or self._streams.setdefault(stream, _Stream())
-            found.expires_at = clock.monotonic() + self._seconds
+            found = self._living(stream)
+            if found is None:
+                found = self._streams[stream] = _Stream(self._others.get(kind_of(stream), self._bounds))
+            found.expires_at = clock.monotonic() + found.bounds.seconds
             return Position(found.epoch, found.seq)
 
     def keep(self, streams: Sequence[str], *, listener: str) -> list[Position]:
@@ -50,7 +54,7 @@ class MemoryStreams:
             self._sweep()
             return [self._place(entry, names) for entry, names in entries if self._first_time(entry.event_id)]
 
-    def read(self, stream: str, after: Position) -> list[tuple[int, Entry]]:
+    def read(self, stream: str, after: Position, most: int | None = None) -> list[tuple[int, Entry]]:
         with self._lock:
             found = self._living(stream)
             if found is None:
@@ -61,9 +65,10 @@ class MemoryStreams:
             if after.seq > found.seq:
                 raise Gap("future_seq", top)
             count = found.seq - after.seq
-            if count > self._events:
+            if count > found.bounds.events:
                 raise Gap("too_old", top, (after.seq + 1, found.seq))
-            newest = found.entries[len(found.entries) - count :]
+            first = len(found.entries) - count
+            newest = found.entries[first : None if most is None else first + most]
             return list(enumerate(newest, start=after.seq + 1))
 
     def _living(self, name: str) -> _Stream | None:
@@ -80,8 +85,8 @@ class MemoryStreams:
             if found is not None and name not in seqs:
                 found.seq += 1
                 found.entries.append(entry)
-                if len(found.entries) >= self._events + DROPPED_AT_ONCE:
-                    del found.entries[: -self._events]
+                if len(found.entries) >= found.bounds.events + DROPPED_AT_ONCE:
+                    del found.entries[: -found.bounds.events]
                 seqs[name] = found.seq
         return Placed(entry, seqs, {})
 
@@ -96,6 +101,6 @@ class MemoryStreams:
         while self._seen and next(iter(self._seen.values())) <= now:
             self._seen.popitem(last=False)
         if now >= self._next_sweep_at:
-            self._next_sweep_at = now + self._seconds / 10
+            self._next_sweep_at = now + self._bounds.seconds / 10
             for name in [name for name, found in self._streams.items() if found.expires_at <= now]:
                 del self._streams[name]

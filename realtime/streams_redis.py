@@ -18,7 +18,7 @@ from redis import Redis
 from redis.exceptions import NoScriptError
 
 from realtime.redis_connection import RedisConnection, shard_of
-from realtime.streams import Entry, Gap, Placed, Position
+from realtime.streams import Bounds, Entry, Gap, Placed, Position, kind_of
 
 REMEMBER_IDS_SECONDS = 60
 """How long an event that nobody reads is known. Its id comes again only while its outbox row lives: seconds."""
@@ -91,14 +91,15 @@ end
 return {new, placed, redis.call('GET', KEYS[#KEYS]) or ''}
 """
 
-# ARGV: epoch and seq after which, entries kept. {epoch, seq, id, ...}; ids only when that is whole.
+# ARGV: epoch and seq after which, entries kept, entries wanted. {epoch, seq, id, ...}; ids only when that is whole.
 READ = """
 local top = redis.call('HMGET', KEYS[1], 'e', 'q')
 if not top[1] then return {'', 0} end
 local found = {top[1], tonumber(top[2])}
 local count = top[2] - ARGV[2]
 if top[1] == ARGV[1] and count > 0 and count <= tonumber(ARGV[3]) then
-  for _, id in ipairs(redis.call('LRANGE', KEYS[1] .. ':l', -count, -1)) do found[#found + 1] = id end
+  local last = math.min(-1, ARGV[4] - count - 1)
+  for _, id in ipairs(redis.call('LRANGE', KEYS[1] .. ':l', -count, last)) do found[#found + 1] = id end
 end
 return found
 """
@@ -108,11 +109,19 @@ class RedisStreams:
     shared = True
 
     def __init__(
-        self, connection: RedisConnection, *, events: int, seconds: float, listen_seconds: float, shards: int = 1
+        self,
+        connection: RedisConnection,
+        *,
+        events: int,
+        seconds: float,
+        listen_seconds: float,
+        shards: int = 1,
+        others: Mapping[str, Bounds] | None = None,
     ) -> None:
+        """`others`: the bounds of kinds of streams that have their own."""
         self._connection = connection
-        self._events = events
-        self._seconds = seconds
+        self._bounds = Bounds(events, seconds)
+        self._others = dict(others or {})
         self._listen_seconds = max(1, round(listen_seconds))
         self._shards = shards
         self._sha = {
@@ -124,16 +133,21 @@ class RedisStreams:
 
     def keep(self, streams: Sequence[str], *, listener: str) -> list[Position]:
         epoch = [f"e_{secrets.token_urlsafe(6)}", secrets.token_urlsafe(6)]
-        arguments = [*epoch, round(self._seconds * 1000), listener, self._listen_seconds]
-        calls = [(OPEN, [self._key(stream), _era_key(self._shard(stream))], arguments) for stream in streams]
+        calls: list[tuple[str, list[str], list[Any]]] = []
+        for stream in streams:
+            milliseconds = round(self._bounds_of(kind_of(stream)).seconds * 1000)
+            arguments = [*epoch, milliseconds, listener, self._listen_seconds]
+            calls.append((OPEN, [self._key(stream), _era_key(self._shard(stream))], arguments))
         return [Position(epoch.decode(), seq) for epoch, seq in self._run(calls)]
 
     def append(self, entries: Sequence[tuple[Entry, Iterable[str]]]) -> list[Placed]:
         # One after the other: in a pipeline a later one could succeed where an earlier one failed.
         return [placed for piece in _pieces(entries) for placed in self._append(piece)]
 
-    def read(self, stream: str, after: Position) -> list[tuple[int, Entry]]:
-        [(epoch, seq, *ids)] = self._run([(READ, [self._key(stream)], [after.epoch, after.seq, self._events])])
+    def read(self, stream: str, after: Position, most: int | None = None) -> list[tuple[int, Entry]]:
+        kept = self._bounds_of(kind_of(stream)).events
+        most = kept if most is None else most
+        [(epoch, seq, *ids)] = self._run([(READ, [self._key(stream)], [after.epoch, after.seq, kept, most])])
         top = Position(epoch.decode(), seq)
         if after.epoch != top.epoch or not epoch:
             raise Gap("unknown_epoch", top)
@@ -141,22 +155,25 @@ class RedisStreams:
             raise Gap("future_seq", top)
         keys = [f"ms:{{{self._shard(stream)}}}:b:{event_id.decode()}" for event_id in ids]
         bodies = self._connection.run(lambda client: cast(list[Any], client.mget(keys))) if keys else []
-        if len(ids) < seq - after.seq or not all(bodies):
+        if len(ids) < min(most, seq - after.seq) or not all(bodies):
             raise Gap("too_old", top, (after.seq + 1, seq))
         entries = [_unpacked(event_id, body) for event_id, body in zip(ids, bodies, strict=True)]
         return list(enumerate(entries, start=after.seq + 1))
 
     def _append(self, entries: Sequence[tuple[Entry, Sequence[str]]]) -> list[Placed]:
-        """In one step for each shard."""
-        shards: defaultdict[int, defaultdict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
-        for number, (_entry, names) in enumerate(entries, start=1):
+        """In one step for each shard. An entry goes to streams of one kind."""
+        homes: defaultdict[tuple[int, str], defaultdict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+        for number, (_entry, names) in enumerate(entries):
             for name in names:
-                shards[self._shard(name)][name].append(number)
+                homes[self._shard(name), kind_of(name)][name].append(number)
         found: dict[tuple[int, int], Placed] = {}
-        for shard, numbers_of in shards.items():
-            new, places, era = self._append_to_shard(shard, [entry for entry, _names in entries], numbers_of)
+        for (shard, kind), numbers_of in homes.items():
+            concerned = sorted({number for numbers in numbers_of.values() for number in numbers})
+            new, places, era = self._append_to_shard(
+                shard, self._bounds_of(kind), {number: entries[number][0] for number in concerned}, numbers_of
+            )
             for number in new:
-                found[number, shard] = Placed(entries[number - 1][0], {}, {}, era)
+                found[number, shard] = Placed(entries[number][0], {}, {}, era)
             for stream, top, listeners in places:
                 appended = [number for number in numbers_of[stream] if number in new]
                 for seq, number in enumerate(appended, start=top - len(appended) + 1):
@@ -165,26 +182,30 @@ class RedisStreams:
         return [found[key] for key in sorted(found)]
 
     def _append_to_shard(
-        self, shard: int, entries: Sequence[Entry], numbers_of: Mapping[str, Sequence[int]]
+        self, shard: int, bounds: Bounds, entries: Mapping[int, Entry], numbers_of: Mapping[str, Sequence[int]]
     ) -> tuple[set[int], list[tuple[str, int, list[str]]], str]:
         """The numbers of the new entries; of each open stream the name, the seq after them and who listens; the era."""
+        places_of = {number: place for place, number in enumerate(entries, start=1)}
         alike: defaultdict[tuple[int, ...], list[str]] = defaultdict(list)
         for stream, numbers in numbers_of.items():
-            alike[tuple(numbers)].append(stream)
+            alike[tuple(places_of[number] for number in numbers)].append(stream)
         streams = [stream for group in alike.values() for stream in group]
-        keys = [f"ms:{{{shard}}}:b:{entry.event_id}" for entry in entries]
+        keys = [f"ms:{{{shard}}}:b:{entry.event_id}" for entry in entries.values()]
         keys += [*map(self._key, streams), _era_key(shard)]
-        arguments: list[Any] = [len(entries), round(self._seconds * 1000), self._events, REMEMBER_IDS_SECONDS]
-        for entry in entries:
+        arguments: list[Any] = [len(entries), round(bounds.seconds * 1000), bounds.events, REMEMBER_IDS_SECONDS]
+        for entry in entries.values():
             arguments += [entry.event_id, _packed(entry)]
-        for numbers, group in alike.items():
-            arguments += [len(group), " ".join(map(str, numbers))]
-        [(new, places, era)] = self._run([(APPEND, keys, arguments)])
+        for places, group in alike.items():
+            arguments += [len(group), " ".join(map(str, places))]
+        [(new, found, era)] = self._run([(APPEND, keys, arguments)])
+        numbers = list(entries)
         tops = [
-            (streams[place - 1], top, [listener.decode() for listener in listeners])
-            for place, top, *listeners in places
+            (streams[place - 1], top, [listener.decode() for listener in listeners]) for place, top, *listeners in found
         ]
-        return set(new), tops, era.decode()
+        return {numbers[place - 1] for place in new}, tops, era.decode()
+
+    def _bounds_of(self, kind: str) -> Bounds:
+        return self._others.get(kind, self._bounds)
 
     def _shard(self, stream: str) -> int:
         return shard_of(stream, self._shards)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from realtime import streams_redis
 from realtime.errors import Unavailable
 from realtime.redis_connection import RedisConnection
-from realtime.streams import Entry, Gap, Placed, Position, Streams
+from realtime.streams import Bounds, Entry, Gap, Placed, Position, Streams
 from realtime.streams_memory import MemoryStreams
 from realtime.streams_redis import RedisStreams
 from tests import services
@@ -304,8 +304,10 @@ def seqs_of(placed: list[Placed]) -> dict[str, dict[str, int]]:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    # Nobody opened the stream e.
-    audiences=st.lists(st.lists(st.sampled_from("abcde"), max_size=5), min_size=8, max_size=8),
+    # Nobody opened the stream user:e.
+    audiences=st.lists(
+        st.lists(st.sampled_from([f"user:{name}" for name in "abcde"]), max_size=5), min_size=8, max_size=8
+    ),
     steps=st.lists(st.lists(st.integers(0, 7), max_size=12), max_size=4),
     most=st.integers(1, 8),
     shards=st.sampled_from([1, 3]),
@@ -317,7 +319,7 @@ def test_many_entries_at_once_get_the_seqs_that_they_would_get_one_by_one(
     connection.client.flushdb()
     in_redis = RedisStreams(connection, events=100, seconds=60, listen_seconds=15, shards=shards)
     in_memory = MemoryStreams(events=100, seconds=60)
-    starts = {name: (in_redis.open(name), in_memory.open(name)) for name in "abcd"}
+    starts = {name: (in_redis.open(name), in_memory.open(name)) for name in ("user:a", "user:b", "user:c", "user:d")}
     entries = [(entry(), audience) for audience in audiences]
     with pytest.MonkeyPatch.context() as small:
         small.setattr(streams_redis, "PLACES_AT_ONCE", most)
@@ -441,3 +443,27 @@ def _when_gone(streams: Streams, name: str, after: Position) -> Gap:
             return found
         assert time.monotonic() < deadline, "the stream lives on"
         time.sleep(0.02)
+
+
+def test_a_kind_of_stream_may_keep_more_than_the_others(redis_url: str) -> None:
+    others = {"mesh": Bounds(8, 60)}
+    for streams in (
+        MemoryStreams(events=2, seconds=60, others=others),
+        RedisStreams(RedisConnection(redis_url), events=2, seconds=60, listen_seconds=5, others=others),
+    ):
+        tops = {name: streams.open(name) for name in ("user:kinds", "mesh:kinds")}
+        streams.append([(entry(), [name]) for _ in range(8) for name in tops])
+
+        assert gap(streams, "user:kinds", tops["user:kinds"]).reason == "too_old"
+        assert [seq for seq, _ in streams.read("mesh:kinds", tops["mesh:kinds"])] == list(range(1, 9))
+
+
+def test_a_reader_may_ask_for_the_first_few(make_streams: MakeStreams) -> None:
+    streams = make_streams()
+    start = streams.open("user:1")
+    for _ in range(5):
+        append(streams, entry(), "user:1")
+
+    assert [seq for seq, _ in streams.read("user:1", start, 2)] == [1, 2]
+    assert [seq for seq, _ in streams.read("user:1", Position(start.epoch, 3), 9)] == [4, 5]
+    assert streams.read("user:1", Position(start.epoch, 5), 9) == []
