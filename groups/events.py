@@ -9,6 +9,7 @@ from groups.payloads import (
     OwnChannelPayload,
     OwnChannelSettingsPayload,
     OwnThreadPayload,
+    OwnWorkspacePayload,
     ProfilePayload,
     ReactionPayload,
     UserPayload,
@@ -156,10 +157,13 @@ class ChannelRemoved(Event, name="channel.removed"):
 
 @dataclass(frozen=True)
 class ChannelMemberJoined(Event, name="channel.member_joined"):
-    """Somebody joined a channel. Audience: the members from before."""
+    """Somebody joined a channel. Audience: the members from before.
+
+    Of many who come at once channel.updated tells only how many members there are then.
+    """
 
     channel_id: int
-    user: UserPayload
+    user: ProfilePayload
     member_count: int
 
     @property
@@ -169,7 +173,10 @@ class ChannelMemberJoined(Event, name="channel.member_joined"):
 
 @dataclass(frozen=True)
 class ChannelMemberLeft(Event, name="channel.member_left"):
-    """Somebody left a channel. Audience: the members who stay."""
+    """Somebody left a channel. Audience: the members who stay.
+
+    A direct channel stays named after who left its workspace; of their profile it shows the username alone.
+    """
 
     channel_id: int
     user_id: int
@@ -214,9 +221,11 @@ class WorkspaceMemberJoined(Event, name="workspace.member_joined"):
 
 @dataclass(frozen=True)
 class WorkspaceUpdated(Event, name="workspace.updated"):
-    """A workspace changed, or a member's role in it. Audience: its members; of a role those who see the member."""
+    """A workspace changed, or a member's role in it. Audience: its members; of a role those who see the member; when you
+    are silenced, or no more, you alone.
+    """
 
-    workspace: WorkspacePayload
+    workspace: WorkspacePayload | OwnWorkspacePayload
     member: WorkspaceMemberRolePayload | None
 
     @property

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any, NotRequired, TypedDict
 
-from groups.models import Channel, Message, User, Workspace
+from groups.models import Channel, Message, User, Workspace, WorkspaceMember
 from groups.models.channel import Kind
 from realtime import clock
 
@@ -44,6 +44,8 @@ class WorkspaceMemberRolePayload(TypedDict):
 
 class OwnWorkspacePayload(WorkspacePayload):
     role: str
+    silenced_until: str | None
+    """A moderator lets you only read until then; it may be over."""
 
 
 class ChannelPayload(TypedDict):
@@ -142,6 +144,15 @@ def me_payload(user: User) -> MePayload:
 
 def workspace_payload(workspace: Workspace, member_count: int) -> WorkspacePayload:
     return {"id": workspace.pk, "name": workspace.name, "open": workspace.open, "member_count": member_count}
+
+
+def own_workspace_payload(workspace: Workspace, member_count: int, member: WorkspaceMember) -> OwnWorkspacePayload:
+    until = member.silenced_until
+    return {
+        **workspace_payload(workspace, member_count),
+        "role": member.role,
+        "silenced_until": None if until is None else clock.stamp(until),
+    }
 
 
 def channel_payload(channel: Channel, member_count: int, members: Iterable[User] = ()) -> ChannelPayload:

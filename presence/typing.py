@@ -9,15 +9,17 @@ from typing import Any, Final
 
 import orjson
 from django.conf import settings
+from django.db.models import OuterRef
 
 from groups.actions.channels import refusal_of
 from groups.actions.sending import check_writable
+from groups.actions.silence import check_silence, silenced_until
 from groups.audiences import everybody_in
 from groups.models import Channel, User
 from presence import typing_here, typists
 from presence.typing_here import Heard
 from presence.typists import Typists
-from realtime import doorbell, limits, threads
+from realtime import clock, doorbell, limits, threads
 from realtime.errors import Unavailable
 from realtime.hub import hub
 from realtime.relay import when_placed
@@ -48,10 +50,13 @@ def stop_typing(*, typist: User, channel_id: int) -> None:
 
 
 def _writable(typist: User, channel_id: int) -> Channel:
-    channel = Channel.objects.open_to(typist).filter(pk=channel_id).first()
-    if channel is None:
+    until = silenced_until(workspace=OuterRef("workspace"), user=typist)
+    found: Any = Channel.objects.open_to(typist).filter(pk=channel_id).annotate(silenced_until=until).first()
+    if found is None:
         raise refusal_of(typist, channel_id)
+    channel: Channel = found
     check_writable(channel)
+    check_silence(found.silenced_until, clock.now())
     per_minute = settings.TYPING_PER_MINUTE
     limits.spend(f"typing:{typist.pk}", per_minute=per_minute, burst=max(1, per_minute))
     return channel

@@ -19,6 +19,7 @@ CODES = {
     "bad_wait": "`wait` is not a number of seconds.",
     "channel_archived": "The channel is archived; nothing is written there any more.",
     "check_again": "The password changed. Come back; a sign-in that it ended is refused then.",
+    "conversion_refused": "A private channel stays private: what is in it was written in confidence.",
     "deactivated": "The account was deactivated.",
     "direct_channel": "The members of a direct channel are fixed.",
     "forbidden": "You may see it, but not do this with it.",
@@ -27,6 +28,7 @@ CODES = {
     "internal_error": "A bug. It was logged; nothing was changed.",
     "invalid": "Parameters are missing, unknown or wrong; `errors` names them.",
     "invite_unusable": "The invite is used up, expired or revoked.",
+    "last_owner": "Nobody else could manage the workspace then. Make somebody else an owner first.",
     "method_not_allowed": "A method that changes something needs POST; the long-poll needs GET.",
     "name_taken": "There is a channel of this name in the workspace.",
     "new_epoch": "The streams began anew. Come back; you are told what you missed.",
@@ -46,6 +48,7 @@ CODES = {
     "signed_out": "The sign-in ended, or the token was revoked.",
     "thread_full": "The thread has as many followers as a thread can have.",
     "too_large": "The body or frame is above its limit.",
+    "too_many_invites": "The workspace has too many open invites. Revoke some first.",
     "too_many_pins": "The channel has 100 pinned messages; take one off first.",
     "too_many_reactions": "The message has 50 different emoji, or 5,000 reactions in all.",
     "too_many_sessions": "The user has SESSIONS_PER_USER sessions already.",
@@ -170,7 +173,9 @@ def problem_of(error: Exception) -> Problem | None:
         case NotAMember():
             return Problem(403, error.code, _("Not a member"), str(error) or _("Join the channel first."))
         case Silenced():
-            until = _("You may only read here until %(until)s.") % {"until": f"{error.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC"}
+            until = _("You may only read here until %(until)s.") % {
+                "until": f"{error.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+            }
             return Problem(403, error.code, _("Muted"), until)
         case PermissionDenied():
             return Problem(403, "forbidden", _("Not allowed"), str(error) or _("You may not do this."))

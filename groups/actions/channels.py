@@ -16,6 +16,7 @@ from groups.actions.locks import (
     refusal_of,
 )
 from groups.actions.membership import add, join_channel, leave_channel
+from groups.actions.silence import check_not_silenced
 from groups.audiences import members_of
 from groups.events import ChannelUpdated
 from groups.models import Channel, User, Workspace
@@ -47,6 +48,7 @@ def create_channel(*, creator: User, workspace_id: int, kind: str, name: str, to
     with transaction.atomic():
         workspace = lock_workspace(creator, workspace_id)
         roles.check(creator, Deed.CREATE_CHANNEL, workspace)
+        check_not_silenced(creator, workspace_id)
         _check_free(workspace, name, creator)
         channel = workspace.channels.create(
             kind=kind, name=name, topic=_checked_topic(topic), created_by=creator, created_at=clock.now()
@@ -70,6 +72,7 @@ def update_channel(
         check_named(channel)
         roles.check(editor, Deed.MANAGE_CHANNEL, channel)
         check_writable(channel)
+        check_not_silenced(editor, channel.workspace_id)
         if kind not in (None, channel.kind, Kind.PRIVATE):
             raise Conflict("conversion_refused", _("A private channel stays private."))
         before = channel.name, channel.topic, channel.kind

@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from groups.actions.locks import lock_workspace
 from groups.actions.membership import active_members, add
+from groups.actions.silence import check_not_silenced
 from groups.models import Channel, User, Workspace, people
 from groups.models.channel import ChannelRole, Kind
 from realtime import clock
@@ -35,6 +36,7 @@ def open_direct_channel(*, creator: User, workspace_id: int, other_ids: Sequence
             raise ValidationError({"peer_ids": _("Somebody is not a member of this workspace.")})
         channel = workspace.channels.select_for_update().filter(kind=Kind.DIRECT, direct_key=key).first()
         if channel is None:
+            check_not_silenced(creator, workspace_id)
             channel = workspace.channels.create(
                 kind=Kind.DIRECT, direct_key=key, created_by=creator, created_at=clock.now()
             )

@@ -4,6 +4,7 @@ from django.utils.translation import gettext as _
 from groups import roles
 from groups.actions.messages import lock_message
 from groups.actions.sending import check_writable
+from groups.actions.silence import check_not_silenced
 from groups.audiences import members_of
 from groups.events import MessagePinned
 from groups.models import Channel, Message, User
@@ -47,6 +48,7 @@ def _lock_for(pinner: User, message_id: int) -> tuple[Channel, Message]:
     channel, message = lock_message(pinner, message_id)
     roles.check(pinner, Deed.PIN, channel)
     check_writable(channel)
+    check_not_silenced(pinner, channel.workspace_id)
     return channel, message
 
 

@@ -4,6 +4,7 @@ from django.utils.translation import gettext as _
 
 from groups.actions.messages import lock_message
 from groups.actions.sending import check_writable
+from groups.actions.silence import check_not_silenced
 from groups.audiences import members_of
 from groups.emoji import canonical_emoji
 from groups.events import MessageReacted
@@ -45,6 +46,7 @@ def _set(reactor: User, message_id: int, emoji: str, *, given: bool | None) -> M
     with transaction.atomic():
         channel, message = lock_message(reactor, message_id)
         check_writable(channel)
+        check_not_silenced(reactor, channel.workspace_id)
         was_given = any(one.user_id == reactor.pk and one.emoji == emoji for one in message.reactions.all())
         if given is None:
             given = not was_given
