@@ -6,9 +6,17 @@ from django.conf import settings
 
 from groups.api.callers import user_of
 from groups.api.channels import own_channels
+from groups.api.threads import unread_threads
 from groups.api.workspaces import joinable_workspaces, own_workspaces
 from groups.models import User
-from groups.payloads import MePayload, OwnChannelPayload, OwnWorkspacePayload, WorkspacePayload, me_payload
+from groups.payloads import (
+    MePayload,
+    OwnChannelPayload,
+    OwnThreadPayload,
+    OwnWorkspacePayload,
+    WorkspacePayload,
+    me_payload,
+)
 from presence.audiences import heard_of_by
 from presence.models import Presence, StatusText
 from presence.payloads import PresencePayload
@@ -17,6 +25,9 @@ from realtime import clock
 from realtime.backends import streams
 from realtime.commands import Caller, Params, method
 from realtime.relay import user_stream
+
+BOOT_THREADS = 200
+"""The newest unread ones; thread.list has all."""
 
 
 class LimitsPayload(TypedDict):
@@ -43,6 +54,8 @@ class BootAnswer(TypedDict):
     workspaces: list[OwnWorkspacePayload]
     open_workspaces: list[WorkspacePayload]
     channels: list[OwnChannelPayload]
+    threads: list[OwnThreadPayload]
+    """Those that I follow and have not read, with the newest replies first."""
     presence: list[PresencePayload]
     limits: LimitsPayload
     server_time: str
@@ -67,6 +80,7 @@ def boot(caller: Caller, params: dict[str, Any]) -> BootAnswer:
         "workspaces": own_workspaces(user),
         "open_workspaces": joinable_workspaces(user),
         "channels": own_channels(user),
+        "threads": unread_threads(user, BOOT_THREADS),
         "presence": presence_of(heard_of_by(user), exact=True),
         "limits": {
             "message_characters": settings.MESSAGE_CHARACTERS,

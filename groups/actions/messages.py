@@ -3,6 +3,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from groups.actions.channels import lock_channel, lock_channel_of
+from groups.actions.followers import told_of_threads
 from groups.actions.sending import check_writable, checked_body
 from groups.audiences import members_of
 from groups.events import MessageCreated, MessageDeleted, MessageUpdated
@@ -12,7 +13,7 @@ from groups.models.channel import ChannelRole
 from groups.models.workspace import MODERATORS
 from groups.payloads import message_payload
 from realtime import clock
-from realtime.publish import publish
+from realtime.publish import publish, publish_all
 
 
 def lock_message(user: User, message_id: int, *, deleted_too: bool = False) -> tuple[Channel, Message]:
@@ -83,6 +84,7 @@ def delete_message(*, deleter: User, message_id: int, as_moderator: bool = False
             root.save(update_fields=["reply_count", "rev"])
             _publish(MessageUpdated(message_payload(root)), channel)
         channel.save(update_fields=["rev"])
+        publish_all(told_of_threads([message.thread_root_id or message.pk]))
     return message
 
 

@@ -13,6 +13,7 @@ from django.db.models import F
 from django.utils.translation import gettext as _
 
 from groups.actions.channels import refusal_of
+from groups.actions.followers import Reply, told_of_replies
 from groups.audiences import members_of
 from groups.events import MessageCreated, MessageUpdated
 from groups.markdown import render
@@ -202,7 +203,8 @@ def _store(created: list[_Created]) -> None:
             root.save(update_fields=["reply_count", "rev"])
             publications.append(_publication(MessageUpdated(message_payload(root)), message.channel))
     _save_revs(created)
-    publish_all(publications)
+    replies = [Reply(message) for message, root_rev in created if root_rev is not None]
+    publish_all([*publications, *told_of_replies(replies)])
 
 
 def _save_revs(created: list[_Created]) -> None:

@@ -232,7 +232,7 @@ def test_a_reply_counts_at_its_root_and_both_are_told_in_order(general: Channel,
     with published() as told:
         reply = say(bob, general, "reply", thread_root_id=root.pk)
 
-    assert names(told) == ["message.created", "message.updated"]
+    assert names(told) == ["message.created", "message.updated", "thread.updated", "thread.updated"]
     assert told[0].data["message"]["thread_root_id"] == root.pk
     updated = told[1].data["message"]
     assert (updated["id"], updated["reply_count"], updated["rev"]) == (root.pk, 1, reply.rev + 1)
@@ -370,7 +370,7 @@ def test_a_deleted_reply_no_longer_counts_at_its_root(general: Channel, ada: Use
     with published() as told:
         delete_message(deleter=ada, message_id=reply.pk)
 
-    assert names(told) == ["message.deleted", "message.updated"]
+    assert names(told) == ["message.deleted", "message.updated", "thread.updated"]
     assert told[1].data["message"]["reply_count"] == 0
 
 
