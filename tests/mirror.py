@@ -124,9 +124,21 @@ class Mirror:
 
     def channel_member_joined(self, data: Data) -> None:
         self.channels[data["channel_id"]]["member_count"] = data["member_count"]
+        self._show_in_direct(data["channel_id"], data["user"])
 
     def channel_member_left(self, data: Data) -> None:
-        self.channels[data["channel_id"]]["member_count"] = data["member_count"]
+        channel = self.channels[data["channel_id"]]
+        channel["member_count"] = data["member_count"]
+        for user in channel.get("members", ()):
+            if user["id"] == data["user_id"]:
+                # The channel stays named after them; their profile is no longer shown.
+                nothing = {"display_name": user["username"], "avatar_url": None, "time_zone": "", "active": False}
+                self._show_in_direct(data["channel_id"], {**user, **nothing})
+
+    def _show_in_direct(self, channel_id: int, shown: Data) -> None:
+        channel = self.channels[channel_id]
+        if "members" in channel:
+            channel["members"] = [shown if user["id"] == shown["id"] else user for user in channel["members"]]
 
     def read_updated(self, data: Data) -> None:
         channel = self.channels[data["channel_id"]]

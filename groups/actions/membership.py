@@ -13,8 +13,9 @@ from groups.audiences import members_of
 from groups.events import ChannelAdded, ChannelMemberJoined, ChannelMemberLeft, ChannelRemoved, ChannelUpdated
 from groups.models import Channel, ChannelMember, ReadCursor, User, Workspace, WorkspaceMember
 from groups.models.channel import ChannelRole, Notify
+from groups.models.sidebar import direct_people
 from groups.models.workspace import Role
-from groups.payloads import OwnChannelPayload, OwnChannelSettingsPayload, channel_payload, user_payload
+from groups.payloads import OwnChannelPayload, OwnChannelSettingsPayload, channel_payload, profile_payload
 from groups.roles import Deed
 from realtime import clock
 from realtime.events import Event
@@ -126,7 +127,7 @@ def add(channel: Channel, added: Sequence[User], *, role: ChannelRole) -> None:
     if len(added) > TOLD_ONE_BY_ONE:
         told.append((ChannelUpdated(channel_payload(channel, count)), others))
     elif count > len(added):
-        told += [(ChannelMemberJoined(channel.pk, user_payload(user), count), others) for user in added]
+        told += [(ChannelMemberJoined(channel.pk, profile_payload(user), count), others) for user in added]
     publish_all([Publication(event, to, channel.order) for event, to in told])
 
 
@@ -179,7 +180,7 @@ def _settings(member: ChannelMember) -> Publication:
 
 def _first_sight(channel: Channel, *, count: int, role: ChannelRole, latest_id: int) -> OwnChannelPayload:
     return {
-        **channel_payload(channel, count, User.objects.filter(pk__in=channel.direct_ids).order_by("pk")),
+        **channel_payload(channel, count, direct_people([channel]).get(channel.pk, [])),
         "role": role,
         "muted": False,
         "notify": Notify.ALL,

@@ -3,12 +3,22 @@ from typing import Any, TypedDict
 from django.utils.translation import gettext as _
 from rest_framework import serializers
 
-from groups.actions.channels import create_channel, join_channel, leave_channel, open_direct_channel, refusal_of
+from groups.actions.channels import archive_channel, create_channel, update_channel
+from groups.actions.direct import open_direct_channel
+from groups.actions.locks import refusal_of
+from groups.actions.membership import (
+    ADD_MEMBERS,
+    add_members,
+    join_channel,
+    leave_channel,
+    mute_channel,
+    remove_member,
+)
 from groups.api.callers import user_of
-from groups.api.fields import Text, cursor_field, id_field, limit_field
+from groups.api.fields import Fact, Text, cursor_field, id_field, ids_field, limit_field
 from groups.models import Channel, User, Workspace
-from groups.models.channel import Kind
-from groups.models.sidebar import with_state_of
+from groups.models.channel import Kind, Notify
+from groups.models.sidebar import direct_people, with_state_of
 from groups.payloads import MemberPayload, OwnChannelPayload, own_channel_payload, profile_payload
 from realtime import clock
 from realtime.commands import Caller, Params, method
@@ -58,8 +68,8 @@ def readable_channel(caller: Caller, channel_id: int) -> Channel:
 def own_channels(user: User, **of: Any) -> list[OwnChannelPayload]:
     """The user's channels with everything their sidebar shows."""
     rows = list(with_state_of(user, Channel.objects.open_to(user).filter(**of)).order_by("workspace", "name", "pk"))
-    people = User.objects.in_bulk({pk for row in rows for pk in row.direct_ids})
-    return [own_channel_payload(row, [people[pk] for pk in row.direct_ids if pk in people]) for row in rows]
+    people = direct_people(rows)
+    return [own_channel_payload(row, people.get(row.pk, [])) for row in rows]
 
 
 class ChannelCreateParams(Params):
@@ -93,13 +103,57 @@ def create(caller: Caller, params: dict[str, Any]) -> ChannelAnswer:
     return _channel(user, channel)
 
 
+class ChannelParams(Params):
+    channel_id = id_field()
+
+
+class ChannelUpdateParams(ChannelParams):
+    name = Text(max_length=80, required=False)
+    topic = Text(max_length=250, required=False, allow_blank=True)
+    kind = serializers.ChoiceField(choices=Kind.choices, required=False)
+
+    def validate(self, values: dict[str, Any]) -> dict[str, Any]:
+        return with_a_change(values, "name", "topic", "kind")
+
+
+def with_a_change(values: dict[str, Any], *names: str) -> dict[str, Any]:
+    """The parameters, of which at least one says what to change."""
+    if not values.keys() & set(names):
+        raise serializers.ValidationError(_("Say what to change: %s.") % ", ".join(names))
+    return values
+
+
+@method("channel.update", params=ChannelUpdateParams, answer=ChannelAnswer, scope="write")
+def update(caller: Caller, params: dict[str, Any]) -> ChannelAnswer:
+    """Rename a channel, change its topic, or make a public one private; never the other way round.
+
+    Its admins may, and those of the workspace who are in it.
+    """
+    user = user_of(caller)
+    return _channel(user, update_channel(editor=user, **params))
+
+
+class ChannelArchiveParams(ChannelParams):
+    archived = Fact(default=True)
+
+
+@method("channel.archive", params=ChannelArchiveParams, answer=ChannelAnswer, scope="write")
+def archive(caller: Caller, params: dict[str, Any]) -> ChannelAnswer:
+    """Archive a channel, or bring it back with `archived: false`. Who may rename it may.
+
+    Its members go on reading it; nothing is written there, nobody joins, and `channel.browse` leaves it out.
+    """
+    user = user_of(caller)
+    return _channel(user, archive_channel(archiver=user, **params))
+
+
 class WorkspaceFilterParams(Params):
     workspace_id = id_field(required=False)
 
 
 @method("channel.list", params=WorkspaceFilterParams, answer=ChannelsAnswer, scope="read")
 def list_channels(caller: Caller, params: dict[str, Any]) -> ChannelsAnswer:
-    """The channels that I am a member of, with my unread counts."""
+    """The channels that I am a member of, archived ones too, with my unread counts."""
     user = user_of(caller)
     if "workspace_id" in params:
         Workspace.objects.open_to(user).get(pk=params["workspace_id"])
@@ -114,7 +168,7 @@ class ChannelBrowseParams(Params):
 
 @method("channel.browse", params=ChannelBrowseParams, answer=BrowseAnswer, scope="read")
 def browse(caller: Caller, params: dict[str, Any]) -> BrowseAnswer:
-    """The public channels of a workspace, mine and those that I may join."""
+    """The public channels of a workspace that are not archived, mine and those that I may join."""
     user = user_of(caller)
     workspace = Workspace.objects.open_to(user).get(pk=params["workspace_id"])
     found = Channel.objects.browsable_by(user).filter(workspace=workspace, pk__gt=params["after_id"])
@@ -136,10 +190,6 @@ def browse(caller: Caller, params: dict[str, Any]) -> BrowseAnswer:
     }
 
 
-class ChannelParams(Params):
-    channel_id = id_field()
-
-
 @method("channel.join", params=ChannelParams, answer=ChannelAnswer, scope="write")
 def join(caller: Caller, params: dict[str, Any]) -> ChannelAnswer:
     """Join a public channel."""
@@ -151,6 +201,46 @@ def join(caller: Caller, params: dict[str, Any]) -> ChannelAnswer:
 def leave(caller: Caller, params: dict[str, Any]) -> LeftAnswer:
     """Leave a channel. Its messages stay; I hear nothing of it any more."""
     return {"channel_id": leave_channel(user=user_of(caller), **params).pk}
+
+
+class ChannelAddParams(ChannelParams):
+    user_ids = ids_field(most=ADD_MEMBERS, allow_empty=False)
+
+
+@method("channel.add_members", params=ChannelAddParams, answer=ChannelAnswer, scope="write")
+def add(caller: Caller, params: dict[str, Any]) -> ChannelAnswer:
+    """Put people of the workspace into a channel that I am in. Guests may not. Who is in it already stays so."""
+    user = user_of(caller)
+    return _channel(user, add_members(adder=user, **params))
+
+
+class ChannelRemoveParams(ChannelParams):
+    user_id = id_field()
+
+
+@method("channel.remove_member", params=ChannelRemoveParams, answer=ChannelAnswer, scope="write")
+def remove(caller: Caller, params: dict[str, Any]) -> ChannelAnswer:
+    """Take somebody else out of a channel. Its admins may, and those of the workspace who are in it."""
+    user = user_of(caller)
+    return _channel(user, remove_member(remover=user, **params))
+
+
+class ChannelMuteParams(ChannelParams):
+    muted = Fact(required=False)
+    notify = serializers.ChoiceField(choices=Notify.choices, required=False)
+
+    def validate(self, values: dict[str, Any]) -> dict[str, Any]:
+        return with_a_change(values, "muted", "notify")
+
+
+@method("channel.mute", params=ChannelMuteParams, answer=ChannelAnswer, scope="write")
+def mute(caller: Caller, params: dict[str, Any]) -> ChannelAnswer:
+    """Choose for myself whether a channel is muted, and what of it I want to be notified of.
+
+    A muted channel is counted as before; clients show no number, and `@channel` and `@here` do not reach me there.
+    """
+    user = user_of(caller)
+    return _channel(user, mute_channel(user=user, **params))
 
 
 class ChannelMembersParams(ChannelParams):

@@ -1,3 +1,4 @@
+from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import Count, OuterRef, QuerySet, Subquery, Value
@@ -34,6 +35,21 @@ def with_state_of(user: User, channels: QuerySet[Channel]) -> QuerySet[Any]:
         latest_message_id=Coalesce(Subquery(messages.order_by("-pk").values("pk")[:1]), Value(0)),
         member_count=_counted(ChannelMember.objects.filter(channel=OuterRef("pk")), by="channel"),
     )
+
+
+def direct_people(channels: Iterable[Channel]) -> dict[int, list[User]]:
+    """By the id of each direct channel the people it is named after, by id.
+
+    Of who left the workspace only the name: a profile is shown to who shares a workspace.
+    """
+    named = {channel.pk: channel.direct_ids for channel in channels if channel.is_direct}
+    members = ChannelMember.objects.filter(channel__in=named).select_related("user")
+    present = {(member.channel_id, member.user_id): member.user for member in members}
+    gone = {user_id for pk, user_ids in named.items() for user_id in user_ids if (pk, user_id) not in present}
+    names = dict(User.objects.filter(pk__in=gone).values_list("pk", "username"))
+    former = {pk: User(pk=pk, username=username, is_active=False) for pk, username in names.items()}
+    shown = {pk: [present.get((pk, user_id), former.get(user_id)) for user_id in ids] for pk, ids in named.items()}
+    return {pk: [user for user in people if user is not None] for pk, people in shown.items()}
 
 
 def _counted(rows: QuerySet[Any], *, by: str) -> Coalesce:

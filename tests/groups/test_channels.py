@@ -8,6 +8,7 @@ import pytest
 from groups.actions.channels import create_channel, join_channel, leave_channel, open_direct_channel
 from groups.models import Channel, ReadCursor, User, Workspace
 from groups.models.channel import Kind
+from groups.payloads import profile_payload
 from realtime.errors import Conflict
 from tests.cast import Api, at_once, bring, ids, make_channel, make_user, names, published, say, stored
 
@@ -282,7 +283,7 @@ def test_who_joins_is_told_of_the_channel_and_the_others_of_them(
     assert told[0].data == answer.body
     assert told[1].data == {
         "channel_id": lounge.pk,
-        "user": {"id": ada.pk, "username": "ada", "display_name": "Ada", "avatar_url": None},
+        "user": profile_payload(ada),
         "member_count": 2,
     }
 
