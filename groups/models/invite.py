@@ -6,6 +6,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from groups.models import secrets
+from groups.models.user import User
 from groups.models.workspace import Role, Workspace
 from realtime import clock
 
@@ -13,6 +14,10 @@ from realtime import clock
 class InviteQuerySet(models.QuerySet["Invite"]):
     def for_token(self, token: str) -> Self:
         return self.filter(token_hash=secrets.digest(token))
+
+    def in_workspaces_of(self, user: User) -> Self:
+        """The invites of the workspaces that a user is in."""
+        return self.filter(workspace__members__user=user)
 
     def usable(self) -> Self:
         """Not revoked, not expired, and with uses left."""
