@@ -12,7 +12,7 @@ from django.conf import settings
 
 from meshsite.credentials import ended_among
 from presence import announcing
-from realtime import clock, doorbell, leasing, threads
+from realtime import clock, doorbell, garbage, leasing, threads
 from realtime.backends import streams
 from realtime.errors import Unavailable
 from realtime.hub import hub
@@ -52,6 +52,7 @@ class Lifespan:
                 await _restore()
                 self.ensure_started()
                 _on_end(hub.stop)
+                garbage.spare_what_stays()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 self.stop()
