@@ -14,9 +14,9 @@ from groups.models.user import User
 
 
 class ThreadFollowerQuerySet(models.QuerySet["ThreadFollower"]):
-    def followed_in(self, channel_id: int, users: Collection[User]) -> Self:
-        """What these people follow in a channel, which ends with their membership. That they unfollowed is kept."""
-        return self.filter(root__channel=channel_id, user__in=users, following=True)
+    def followed_in(self, channel_ids: Collection[int], user: User) -> Self:
+        """What a user follows in channels, which ends with the membership. That they unfollowed is kept."""
+        return self.filter(root__channel__in=channel_ids, user=user, following=True)
 
     def told(self) -> Self:
         """Who is told of the thread: who follows it and may still read it."""
