@@ -11,7 +11,7 @@ from groups import roles
 from groups.actions.locks import check_named, check_writable, lock_channel, lock_with_workspace, lock_workspace
 from groups.audiences import members_of
 from groups.events import ChannelAdded, ChannelMemberJoined, ChannelMemberLeft, ChannelRemoved, ChannelUpdated
-from groups.models import Channel, ChannelMember, ReadCursor, User, Workspace, WorkspaceMember
+from groups.models import Channel, ChannelMember, ReadCursor, ThreadFollower, User, Workspace, WorkspaceMember
 from groups.models.channel import ChannelRole, Notify
 from groups.models.sidebar import direct_people
 from groups.models.workspace import Role
@@ -136,6 +136,7 @@ def _remove(channels: Sequence[Channel], user: User) -> None:
     channel_ids = [channel.pk for channel in channels]
     ChannelMember.objects.filter(channel__in=channel_ids, user=user).delete()
     ReadCursor.objects.filter(channel__in=channel_ids, user=user).delete()
+    ThreadFollower.objects.followed_in(channel_ids, user).delete()
     for channel in channels:
         channel.next_members_rev()
     Channel.objects.filter(pk__in=channel_ids).update(rev=F("rev") + 1, members_rev=F("rev") + 1)
