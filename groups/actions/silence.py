@@ -4,10 +4,13 @@ from datetime import datetime
 
 from django.db.models import OuterRef, Subquery
 
+from groups.events import WorkspaceUpdated
 from groups.models import AuditEntry, User, WorkspaceMember
 from groups.models.audit import AuditAction
+from groups.payloads import own_workspace_payload
 from realtime import clock
 from realtime.errors import Silenced
+from realtime.publish import publish, users
 
 
 def check_not_silenced(writer: User, workspace_id: int) -> None:
@@ -27,6 +30,13 @@ def check_silence(until: datetime | None, now: datetime) -> None:
     """Raises Silenced when what `silenced_until` read is still to come."""
     if until is not None and until > now:
         raise Silenced(until)
+
+
+def tell_silence(member: WorkspaceMember) -> None:
+    """Tell a member, alone, until when they may only read. The caller holds the workspace's lock."""
+    workspace = member.workspace
+    own = own_workspace_payload(workspace, workspace.members.count(), member)
+    publish(WorkspaceUpdated(own, None), to=users([member.user_id]), order=workspace.order)
 
 
 def silence_on_return(user: User, workspace_id: int) -> datetime | None:

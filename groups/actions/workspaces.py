@@ -11,7 +11,7 @@ from groups import roles
 from groups.actions.audit import record
 from groups.actions.locks import lock_workspace
 from groups.actions.membership import remove_from_all
-from groups.actions.silence import silence_on_return
+from groups.actions.silence import silence_on_return, tell_silence
 from groups.audiences import members_of, witnesses_in
 from groups.events import SyncReset, WorkspaceMemberJoined, WorkspaceMemberLeft, WorkspaceUpdated
 from groups.models import Invite, User, Workspace, WorkspaceMember, people, secrets
@@ -96,8 +96,8 @@ def remove_member(
 ) -> Workspace:
     """Take somebody else out of a workspace and all its channels. Who is not in it is a repeat, which changes nothing.
 
-    `as_moderator` is for doors that have checked a right over the whole site, as the admin site does. It is in the audit
-    log, with the reason. Raises Conflict for the last owner.
+    `as_moderator` is for doors that have checked a right over the whole site, as the admin site does. The removal is in
+    the audit log, with the reason. Raises Conflict for the last owner.
     """
     with transaction.atomic():
         if as_moderator:
@@ -218,12 +218,21 @@ def _add(workspace: Workspace, user: User, *, role: str) -> None:
     if not user.is_active:
         raise PermissionDenied(_("The account was deactivated."))
     rev = workspace.next_members_rev()
-    WorkspaceMember.objects.create(workspace=workspace, user=user, role=role, joined_rev=rev, joined_at=clock.now())
+    member = WorkspaceMember.objects.create(
+        workspace=workspace,
+        user=user,
+        role=role,
+        silenced_until=silence_on_return(user, workspace.pk),
+        joined_rev=rev,
+        joined_at=clock.now(),
+    )
     workspace.save(update_fields=["rev", "members_rev"])
     unaware = _unaware_of(workspace, user)
     joined = WorkspaceMemberJoined(workspace=_payload(workspace), user=user_payload(user), role=role)
     publish(joined, to=witnesses_in(workspace, unaware), order=workspace.order)
     _tell_count(workspace, unaware)
+    if member.silenced_until is not None:
+        tell_silence(member)
 
 
 def _remove(workspace: Workspace, member: WorkspaceMember) -> None:
