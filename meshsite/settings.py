@@ -238,12 +238,35 @@ REACT_PER_MINUTE = number("REACT_PER_MINUTE", 60, at_least=0.1)
 OUTBOX_FRAMES = count("OUTBOX_FRAMES", 1000)
 OUTBOX_BYTES = count("OUTBOX_BYTES", 1_048_576)
 SESSIONS_PER_USER = count("SESSIONS_PER_USER", 20)
+# @channel and @here: in a channel of more members the author has to confirm that they mean it.
+GROUP_MENTION_CONFIRM = count("GROUP_MENTION_CONFIRM", 20)
+GROUP_MENTIONS_PER_HOUR = number("GROUP_MENTIONS_PER_HOUR", 10, at_least=1)
 MESSAGE_CHARACTERS = count("MESSAGE_CHARACTERS", 4000)
 JSON_BYTES = count("JSON_BYTES", 1_048_576)
 TICKET_SECONDS = number("TICKET_SECONDS", 30)
 # How often the sign-ins of open sessions are asked for again. Most ends are told when they happen.
 SIGN_IN_SECONDS = number("SIGN_IN_SECONDS", 30)
 DATA_UPLOAD_MAX_MEMORY_SIZE = JSON_BYTES
+
+# The classroom system (docs/mesh-v2.md); names and numbers of upstream where it has them
+
+# Keys that clients of classrooms bring: "key" or "key=domain|domain" for one that works only there.
+MESH_API_KEYS = env.list("MESH_API_KEYS", default=["demo-key"] if DEBUG else [])
+MESH_SECRET_KEY = env.str("MESH_SECRET_KEY", "default-secret-key")
+# How many proxies in front are ours, whose entries of X-Forwarded-For are true.
+MESH_TRUSTED_PROXIES = count("MESH_TRUSTED_PROXIES", 0, at_least=0)
+MESH_HOST_HEARTBEAT_INTERVAL_SECONDS = count("MESH_HOST_HEARTBEAT_INTERVAL_SECONDS", 60)
+MESH_HOST_HEARTBEAT_TTL_SECONDS = count("MESH_HOST_HEARTBEAT_TTL_SECONDS", 150)
+MESH_MEMBER_HEARTBEAT_INTERVAL_SECONDS = count("MESH_MEMBER_HEARTBEAT_INTERVAL_SECONDS", 120)
+MESH_MEMBER_HEARTBEAT_TTL_SECONDS = count("MESH_MEMBER_HEARTBEAT_TTL_SECONDS", 600)
+# A polling member learns of the end of its group at its next heartbeat.
+MESH_POLLING_HEARTBEAT_SECONDS = count("MESH_POLLING_HEARTBEAT_SECONDS", 10)
+MESH_MAX_CONNECTION_TIME_SECONDS = count("MESH_MAX_CONNECTION_TIME_SECONDS", 2100)
+MESH_POLLING_INTERVAL_SECONDS = count("MESH_POLLING_INTERVAL_SECONDS", 2)
+MESH_NODES_PER_GROUP = count("MESH_NODES_PER_GROUP", 200)
+# What the log of a group keeps: reports and batches of events.
+MESH_LOG_ENTRIES = count("MESH_LOG_ENTRIES", 20_000)
+MESH_CALLS_PER_MINUTE = number("MESH_CALLS_PER_MINUTE", 60_000, at_least=0.1)
 DEMO = env.bool("DEMO", False)
 
 LOGGING = {

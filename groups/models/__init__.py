@@ -6,6 +6,7 @@ from groups.models.channel import Channel, ChannelMember
 from groups.models.cursor import ReadCursor
 from groups.models.invite import Invite
 from groups.models.mention import Mention
+from groups.models.mesh import MeshBinding, MeshDomain, MeshGroup, MeshKey, MeshNode, MeshReceipt, MeshValue
 from groups.models.message import Message, MessageVersion
 from groups.models.reaction import Reaction
 from groups.models.thread import ThreadFollower
@@ -22,6 +23,13 @@ __all__ = [
     "ChannelMember",
     "Invite",
     "Mention",
+    "MeshBinding",
+    "MeshDomain",
+    "MeshGroup",
+    "MeshKey",
+    "MeshNode",
+    "MeshReceipt",
+    "MeshValue",
     "Message",
     "MessageVersion",
     "Reaction",
