@@ -20,21 +20,27 @@ def with_state_of(user: User, channels: QuerySet[Channel]) -> QuerySet[Any]:
     mine = ChannelMember.objects.filter(channel=OuterRef("pk"), user=user)
     cursor = user.read_cursors.filter(channel=OuterRef("pk"))
     messages = Message.objects.filter(channel=OuterRef("pk"))
-    unread = messages.unread_by(user).filter(pk__gt=OuterRef("my_last_read_id"))
-    mentions = Mention.objects.filter(
-        user=user, message__channel=OuterRef("pk"), message__gt=OuterRef("my_last_read_id")
-    )
-    return channels.annotate(
+    placed = channels.annotate(
         my_role=Subquery(mine.values("role")[:1]),
         my_muted=Coalesce(Subquery(mine.values("muted")[:1]), Value(False)),
         my_notify=Subquery(mine.values("notify")[:1]),
         my_read_version=Coalesce(Subquery(cursor.values("version")[:1]), Value(0)),
         my_last_read_id=Coalesce(Subquery(cursor.values("last_read_id")[:1]), Value(0)),
-        my_unread_count=_counted(unread, by="channel"),
-        my_mention_count=_counted(mentions, by="message__channel"),
         latest_message_id=Coalesce(Subquery(messages.order_by("-pk").values("pk")[:1]), Value(0)),
         member_count=_counted(ChannelMember.objects.filter(channel=OuterRef("pk")), by="channel"),
     )
+    return with_counts_after(OuterRef("my_last_read_id"), user, placed)
+
+
+def with_counts_after(last_read_id: int | OuterRef, user: User, channels: QuerySet[Any]) -> QuerySet[Any]:
+    """Channels with `my_unread_count` and `my_mention_count` of what comes after a message."""
+    after = Message.objects.filter(channel=OuterRef("pk"), pk__gt=last_read_id)
+    mentions = Mention.objects.filter(user=user, message__channel=OuterRef("pk"), message__gt=last_read_id)
+    counted: QuerySet[Any] = channels.annotate(
+        my_unread_count=_counted(after.unread_by(user), by="channel"),
+        my_mention_count=_counted(mentions, by="message__channel"),
+    )
+    return counted
 
 
 def direct_people(channels: Iterable[Channel]) -> dict[int, list[User]]:
