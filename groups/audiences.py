@@ -51,7 +51,7 @@ def witnesses_in(workspace: Workspace, unaware: Collection[int]) -> Audience:
 
 
 def who_see(user: User) -> Audience:
-    """Whoever shares a workspace with a user and may know of them when the event leaves; the user too."""
+    """Whoever else shares a workspace with a user and may know of them when the event leaves."""
     return Audience("who_see", {"id": user.pk})
 
 
@@ -74,7 +74,7 @@ def _members_of_workspace(*, id: int, rev: int, members_rev: int, without: Colle
 
 @audience_kind("who_see")
 def _who_see(*, id: int) -> Iterable[int]:
-    return {id, *people.who_see(id).values_list("user_id", flat=True)}
+    return set(people.who_see(id).values_list("user_id", flat=True)) - {id}
 
 
 def _members(kind: str, pk: int, members_rev: int) -> _Known:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from groups.payloads import (
     ChannelPayload,
     MentionPayload,
+    MePayload,
     MessagePayload,
     OwnChannelPayload,
     OwnChannelSettingsPayload,
@@ -249,9 +250,9 @@ class WorkspaceMemberLeft(Event, name="workspace.member_left"):
 
 @dataclass(frozen=True)
 class UserUpdated(Event, name="user.updated"):
-    """A profile changed, or the account was deactivated. Audience: who shares a workspace with them, and themself."""
+    """A profile changed, or the account ended. Audience: who sees them, and themself, with what only they see."""
 
-    user: ProfilePayload
+    user: ProfilePayload | MePayload
 
     @property
     def about(self) -> dict[str, int]:

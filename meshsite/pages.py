@@ -1,9 +1,11 @@
 """The pages that people see. What is live on them comes through the API and the socket."""
 
+from contextlib import suppress
 from typing import Any, cast
 from urllib.parse import urlencode
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
@@ -14,12 +16,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.i18n import set_language as set_language_of_browser
 
+from groups.actions.profiles import update_profile
 from groups.actions.tokens import DAYS, create_token
 from groups.actions.tokens import revoke_token as end_token
 from groups.actions.workspaces import join_workspace
 from groups.models import ApiToken, Invite, User
 from groups.models.token import Scope
+from realtime.errors import RateLimited
 
 SCOPES = {
     Scope.READ: gettext_lazy("Read what you can read"),
@@ -84,6 +89,16 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
             return redirect(f"{reverse('home')}#/workspaces/{workspace.pk}")
     context: dict[str, Any] = {"invite": invite, "next": urlencode({"next": request.path})}
     return render(request, "pages/join.html", context, status=200 if invite else 404)
+
+
+@require_POST
+def set_language(request: HttpRequest) -> HttpResponse:
+    """Choose the language of the pages: for this browser, and for the whole account of who is signed in."""
+    language = request.POST.get("language", "")
+    if request.user.is_authenticated and language in dict(settings.LANGUAGES):
+        with suppress(RateLimited):
+            update_profile(user=_reader(request), language=language)
+    return set_language_of_browser(request)
 
 
 def _reader(request: HttpRequest) -> User:

@@ -6,6 +6,7 @@ from rest_framework.permissions import AllowAny
 
 from meshsite import health, pages
 from meshsite.api import bad_request, internal_error, unknown_method, urls_of
+from meshsite.avatars import avatar
 from realtime.commands import METHODS
 
 schema = SpectacularAPIView.as_view(permission_classes=[AllowAny], authentication_classes=[])
@@ -22,7 +23,8 @@ urlpatterns = [
     path("api/schema/", schema, name="schema"),
     path("api/docs/", docs, name="docs"),
     re_path(r"^api(?:/|$)", unknown_method),
-    path("i18n/", include("django.conf.urls.i18n")),
+    path("avatars/<str:digest>", avatar, name="avatar"),
+    path("i18n/setlang/", pages.set_language, name="set_language"),
     path("jsi18n/", JavaScriptCatalog.as_view(packages=["meshsite"]), name="javascript-catalog"),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),

@@ -13,6 +13,7 @@ from rest_framework.exceptions import ValidationError as InvalidParams
 
 CODES = {
     "bad_frame": "The frame is not an object of the form that its type asks for.",
+    "bad_image": "The picture is broken, too large, or no PNG, JPEG or WebP.",
     "bad_json": "The frame is not JSON.",
     "bad_request": "The body is not JSON, or the request is broken.",
     "bad_resume_token": "It is forged, of another session, or its session ended or went on elsewhere.",

@@ -1,12 +1,57 @@
+"""The end of an account, and its return."""
+
+from typing import Any
+
+import orjson
 from django.db import transaction
 
-from groups.models import User
+from groups.actions.profiles import lock_user, tell_profile
+from groups.actions.workspaces import check_owned_without
+from groups.models import ApiToken, Invite, User
+from realtime import clock
 from realtime.control import close_user
+from realtime.relay import when_placed
+from realtime.streams import Entry
 
 
-def deactivate_user(*, user: User) -> None:
-    """Nobody signs in to the account any more, and its sockets and polls end. What they wrote stays."""
+def deactivate_user(*, user: User) -> User:
+    """End an account: its sign-ins, tokens, invites, sockets and polls, for good. What they wrote stays.
+
+    They stay a member everywhere, so that their name stays beside what they wrote. Once more changes nothing. Raises
+    Conflict where they are the last owner of a workspace, with its name.
+    """
     with transaction.atomic():
-        user.is_active = False
-        user.save(update_fields=["is_active"])
-        transaction.on_commit(lambda: close_user(user.pk), robust=True)
+        check_owned_without(user)
+        locked = lock_user(user)
+        if locked.is_active:
+            now = clock.now()
+            locked.is_active, locked.sign_ins_ended_at = False, now
+            locked.save(update_fields=["is_active", "sign_ins_ended_at"])
+            ApiToken.objects.usable_by(locked).update(revoked_at=now)
+            Invite.objects.usable().filter(created_by=locked).update(revoked_at=now)
+            tell_profile(locked)
+
+        def close() -> None:
+            close_user(locked.pk)
+
+        transaction.on_commit(close, robust=True)
+    return locked
+
+
+def reactivate_user(*, user: User) -> User:
+    """Let somebody sign in again. Their tokens and invites do not come back. Once more changes nothing."""
+    with transaction.atomic():
+        locked = lock_user(user)
+        if not locked.is_active:
+            locked.is_active = True
+            locked.save(update_fields=["is_active"])
+            tell_profile(locked)
+    return locked
+
+
+@when_placed("user.updated")
+def _close_here(entry: Entry) -> None:
+    """A command in a process of its own reaches the sessions of a server with streams in memory only by its event."""
+    told: dict[str, Any] = orjson.loads(b"{" + entry.body)["data"]["user"]
+    if not told["active"] and User.objects.filter(pk=told["id"], is_active=False).exists():
+        close_user(told["id"])

@@ -197,12 +197,11 @@ def join_open_workspace(*, user: User, workspace_id: int) -> Workspace:
     return workspace
 
 
-def revoke_invites_and_check_owned(user: User) -> None:
-    """What the end of an account asks of its workspaces. Raises Conflict where it is the last owner, with the name."""
+def check_owned_without(user: User) -> None:
+    """Raises Conflict where somebody is the last owner of a workspace. It locks those that they own."""
     owned = Workspace.objects.filter(members__user=user, members__role=Role.OWNER).values("pk")
     for workspace in Workspace.objects.select_for_update().filter(pk__in=owned).order_by("pk"):
         _check_owned_without(workspace, user)
-    Invite.objects.usable().filter(created_by=user).update(revoked_at=clock.now())
 
 
 def _checked_name(name: str) -> str:

@@ -7,6 +7,7 @@ class Avatar(models.Model):
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, models.CASCADE, related_name="avatar")
     digest = models.CharField(max_length=64, unique=True)
+    """See `groups.avatars.digest_of`."""
     image = models.BinaryField()
     """WebP."""
 

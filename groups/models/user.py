@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from typing import ClassVar
 
 from django.conf import settings
@@ -10,11 +11,13 @@ from django.utils.translation import gettext_lazy as _
 class User(AbstractUser):
     display_name = models.CharField(_("display name"), max_length=80, blank=True)
     avatar_digest = models.CharField(max_length=64, blank=True, editable=False)
-    """SHA-256 of the current `Avatar`, which its address holds, so that browsers may keep it for ever."""
+    """Of the current `Avatar`. Its address holds it, so that browsers may keep it for ever."""
     time_zone = models.CharField(_("time zone"), max_length=64, blank=True)
     """A name of the IANA database, "Asia/Tokyo"; empty for that of the browser."""
     language = models.CharField(_("language"), max_length=8, blank=True)
     """A code of LANGUAGES; empty for that of the browser."""
+    sign_ins_ended_at = models.DateTimeField(null=True, blank=True, editable=False)
+    """When the account was deactivated last: sign-ins from before do not come back with it."""
     demo = models.BooleanField(_("demo account"), default=False, help_text=_("May sign in only while DEBUG is on."))
 
     REQUIRED_FIELDS: ClassVar[list[str]] = []
@@ -28,6 +31,12 @@ class User(AbstractUser):
     def shown_name(self) -> str:
         return self.display_name or self.username
 
+    def get_session_auth_hash(self) -> str:
+        return self._since_their_end(super().get_session_auth_hash())
+
+    def get_session_auth_fallback_hash(self) -> Iterator[str]:
+        return map(self._since_their_end, super().get_session_auth_fallback_hash())
+
     @property
     def avatar_url(self) -> str | None:
         return f"/avatars/{self.avatar_digest}" if self.avatar_digest else None
@@ -36,3 +45,7 @@ class User(AbstractUser):
     def may_sign_in(self) -> bool:
         """Active, and not left over from a demo: its password is known to everybody."""
         return self.is_active and (settings.DEBUG or not self.demo)
+
+    def _since_their_end(self, session_hash: str) -> str:
+        ended_at = self.sign_ins_ended_at
+        return session_hash if ended_at is None else f"{session_hash}:{ended_at.timestamp()}"
