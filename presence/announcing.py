@@ -34,13 +34,18 @@ SWEPT_AT_ONCE: Final = 500
 
 
 def announce() -> None:
-    """Tell everybody of the changes that are there, until none is left. From any thread; several share the work.
+    """Tell everybody of the changes that are there. From any thread; several share the work.
 
-    What fails, as with Unavailable, is told by a later one.
+    What comes meanwhile is told soon after, where there is a hub, and else at once: many arrive while a few are told,
+    and to tell those few again and again costs as much as to tell a hundred. What fails, as with Unavailable, is told
+    by a later one.
     """
     while changes := leases().claim(CHANGES_AT_ONCE):
         _tell({_user_id(change.holder): change for change in changes})
         leases().confirm(changes)
+        if len(changes) < CHANGES_AT_ONCE and hub.running:
+            soon()
+            return
 
 
 def soon() -> None:

@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from groups.actions.workspaces import create_workspace
 from groups.models import Channel, User, Workspace
@@ -24,6 +25,7 @@ from realtime.streams import REDACTED
 from tests.cast import at_once, bring, make_user
 from tests.presence.conftest import Ear, attach
 from tests.realtime.conftest import Clock
+from tests.sockets import eventually
 
 LEASE_AND_MORE = 120.0
 
@@ -277,6 +279,36 @@ def test_changes_of_the_same_moment_share_a_round(
     asyncio.run(come_together())
 
     assert 2 <= len(rounds) <= 5
+
+
+@pytest.mark.django_db(transaction=True)
+def test_those_who_come_while_others_are_told_share_the_next_round(
+    memory: str, workspace: Workspace, ada: User, bob: User, caplog: pytest.LogCaptureFixture
+) -> None:
+    ear, coming, cid = Ear(bob), [bob], bring(make_user("cid"), workspace)
+
+    def somebody_comes(execute: Any, *query: Any) -> Any:
+        if coming:
+            attach(coming.pop())
+        return execute(*query)
+
+    attach(ada)
+    loop = asyncio.new_event_loop()
+    hub.start(loop)
+    try:
+        with caplog.at_level(logging.DEBUG, logger="presence"):
+            with connection.execute_wrapper(somebody_comes):
+                announce()
+            attach(cid)
+            loop.run_until_complete(asyncio.to_thread(eventually, lambda: len(ear.told) == 3))
+    finally:
+        hub.stop()
+        loop.close()
+
+    assert [record.getMessage() for record in caplog.records if "told" in record.message] == [
+        "presence: told 1 changes to 1 streams",
+        "presence: told 2 changes to 2 streams",
+    ]
 
 
 def test_rounds_are_logged_with_their_counts(
