@@ -220,6 +220,10 @@ def own_thread_payload(follower: Any) -> OwnThreadPayload:
     }
 
 
+def mention_payload(kind: str, message: Message) -> MentionPayload:
+    return {"kind": kind, "message_id": message.pk, "channel_id": message.channel_id, "rev": message.rev}
+
+
 def reaction_payloads(message: Message) -> list[ReactionPayload]:
     """All reactions, in the order in which each emoji was first given. Reads `message.reactions`, once prefetched."""
     by_emoji: dict[str, list[int]] = {}

@@ -2,21 +2,34 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import NamedTuple
 
 from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, OuterRef
 from django.utils.translation import gettext as _
 
 from groups.actions.channels import refusal_of
 from groups.actions.followers import Reply, told_of_replies
+from groups.actions.mentions import (
+    NO_GROUPS,
+    GroupCall,
+    Named,
+    Permit,
+    created_of,
+    groups_in,
+    people_in,
+    permits,
+    store_mentions,
+)
+from groups.actions.silence import check_silence, silenced_until
 from groups.audiences import members_of
 from groups.events import MessageCreated, MessageUpdated
-from groups.markdown import render
+from groups.markdown import Text, parse
 from groups.models import Channel, ChannelMember, Message, User
 from groups.payloads import message_payload
 from realtime import clock, limits
@@ -33,6 +46,8 @@ class Draft:
     body: str
     client_msg_id: str | None = None
     thread_root_id: int | None = None
+    confirm_mentions: bool = False
+    """That it shall tell many people. No part of the content: an attempt that was refused for this was not stored."""
 
     @property
     def content_hash(self) -> bytes:
@@ -57,13 +72,17 @@ def send_message(
     body: str,
     client_msg_id: str | None = None,
     thread_root_id: int | None = None,
+    confirm_mentions: bool = False,
 ) -> Sent:
     """Send to a channel that the author is a member of.
 
     Repeated with the same `client_msg_id` and content it gives the first message and tells nobody; with other content
     it raises Conflict. Raises RateLimited past SEND_PER_MINUTE.
+
+    A text with @channel or @here raises Conflict in a large channel until it comes with `confirm_mentions`, and
+    RateLimited past GROUP_MENTIONS_PER_HOUR.
     """
-    [outcome] = send_messages([Draft(author, channel_id, body, client_msg_id, thread_root_id)])
+    [outcome] = send_messages([Draft(author, channel_id, body, client_msg_id, thread_root_id, confirm_mentions)])
     if isinstance(outcome, Exception):
         raise outcome
     return outcome
@@ -86,6 +105,7 @@ def send_messages(drafts: Sequence[Draft]) -> list[Outcome]:
             writing[index] = _checked(draft)
         except REFUSALS as refusal:
             outcomes[index] = refusal
+    writing |= _with_permits({index: checked for index, checked in writing.items() if groups_in(checked.text)})
     try:
         with transaction.atomic():
             for index, outcome in _write(writing).items():
@@ -99,12 +119,32 @@ def send_messages(drafts: Sequence[Draft]) -> list[Outcome]:
 
 class _Checked(NamedTuple):
     draft: Draft
-    html: str
+    text: Text
+    permit: Permit = NO_GROUPS
 
 
 def _checked(draft: Draft) -> _Checked:
     body = checked_body(draft.body)
-    return _Checked(replace(draft, body=body), render(body))
+    return _Checked(replace(draft, body=body), parse(body))
+
+
+def _with_permits(calling: dict[int, _Checked]) -> dict[int, _Checked]:
+    """Those whose text names a group, with what that comes to. A retry asks for nothing, so that it spends nothing."""
+    if not calling:
+        return {}
+    sent = _earlier([checked.draft for checked in calling.values()])
+    keys = {
+        index: index if checked.draft.client_msg_id is None else _key(checked.draft)
+        for index, checked in calling.items()
+        if _key(checked.draft) not in sent
+    }
+    asked = {
+        keys[index]: GroupCall(draft.author, draft.channel_id, groups_in(text), draft.confirm_mentions)
+        for index, (draft, text, _permit) in calling.items()
+        if index in keys
+    }
+    granted = permits(asked)
+    return {index: calling[index]._replace(permit=granted[key]) for index, key in keys.items()}
 
 
 def checked_body(body: str) -> str:
@@ -141,40 +181,39 @@ def _write(writing: dict[int, _Checked]) -> dict[int, Outcome]:
     channel_ids = {draft.channel_id for draft in drafts}
     channels = {row.pk: row for row in Channel.objects.select_for_update().filter(pk__in=channel_ids).order_by("pk")}
     # First the locks, then the questions: a removal that commits while this waits must be seen.
-    members = set(
-        ChannelMember.objects.filter(channel__in=channels, user__in={draft.author.pk for draft in drafts}).values_list(
-            "channel_id", "user_id"
-        )
-    )
+    silences = _silences(channels, {draft.author.pk for draft in drafts})
     earlier = _earlier(drafts)
     now = clock.now()
     outcomes: dict[int, Outcome] = {}
     created: list[_Created] = []
-    for index, (draft, html) in writing.items():
+    people = people_in((draft.channel_id, text, permit) for draft, text, permit in writing.values())
+    for index, (draft, text, permit) in writing.items():
         try:
-            if (draft.channel_id, draft.author.pk) not in members:
+            if (draft.channel_id, draft.author.pk) not in silences:
                 raise refusal_of(draft.author, draft.channel_id)
             if (first := earlier.get(_key(draft))) is not None:
                 outcomes[index] = _same_again(draft, first)
                 continue
             channel = channels[draft.channel_id]
             check_writable(channel)
+            check_silence(silences[draft.channel_id, draft.author.pk], now)
             root = _thread_root(channel, draft.thread_root_id)
+            named = people.named_in(text, author_id=draft.author.pk, channel_id=channel.pk, permit=permit)
             message = Message(
                 channel=channel,
                 author=draft.author,
                 body=draft.body,
-                html=html,
+                html=named.html,
                 thread_root=root,
                 client_msg_id=draft.client_msg_id,
                 content_hash=draft.content_hash,
                 rev=channel.next_rev(),
                 created_at=now,
             )
-        except REFUSALS as refusal:
+        except (*REFUSALS, RateLimited) as refusal:
             outcomes[index] = refusal
         else:
-            created.append(_Created(message, None if root is None else channel.next_rev()))
+            created.append(_Created(message, None if root is None else channel.next_rev(), named))
             outcomes[index] = Sent(message, duplicate=False)
             if draft.client_msg_id is not None:
                 earlier[_key(draft)] = message
@@ -183,18 +222,30 @@ def _write(writing: dict[int, _Checked]) -> dict[int, Outcome]:
     return outcomes
 
 
+def _silences(channel_ids: Iterable[int], author_ids: Iterable[int]) -> dict[tuple[int, int], datetime | None]:
+    """Who of these people is a member of which of these channels, and until when they may only read there."""
+    members = ChannelMember.objects.filter(channel__in=channel_ids, user__in=author_ids)
+    until = silenced_until(workspace=OuterRef("channel__workspace"), user=OuterRef("user"))
+    rows = members.annotate(until=until).values_list("channel_id", "user_id", "until")
+    return {(channel_id, user_id): until for channel_id, user_id, until in rows}
+
+
 class _Created(NamedTuple):
     message: Message
     root_rev: int | None
     """Of the thread root, which counts one reply more. Given at once, so that revs rise in the order of the events."""
+    named: Named
 
 
 def _store(created: list[_Created]) -> None:
     # The ids are drawn here, under the locks: a reader that has seen one has seen all lower ones of the channel.
-    Message.objects.bulk_create(message for message, _root_rev in created)
+    Message.objects.bulk_create(one.message for one in created)
+    store_mentions((one.message, one.named.kinds) for one in created)
     publications = []
-    for message, root_rev in created:
-        publications.append(_publication(MessageCreated(message_payload(message, new=True)), message.channel))
+    for message, root_rev, named in created:
+        payload = message_payload(message, new=True)
+        publications.append(_publication(MessageCreated(payload), message.channel))
+        publications += created_of(message, payload, named.kinds)
         root = message.thread_root
         if root is not None and root_rev is not None:
             root.refresh_from_db(fields=["reply_count"])
@@ -203,13 +254,13 @@ def _store(created: list[_Created]) -> None:
             root.save(update_fields=["reply_count", "rev"])
             publications.append(_publication(MessageUpdated(message_payload(root)), message.channel))
     _save_revs(created)
-    replies = [Reply(message) for message, root_rev in created if root_rev is not None]
+    replies = [Reply(message, named.by_name) for message, root_rev, named in created if root_rev is not None]
     publish_all([*publications, *told_of_replies(replies)])
 
 
 def _save_revs(created: list[_Created]) -> None:
     raised: Counter[int] = Counter()
-    for message, root_rev in created:
+    for message, root_rev, _named in created:
         raised[message.channel_id] += 1 if root_rev is None else 2
     for count in set(raised.values()):
         channels = Channel.objects.filter(pk__in=[pk for pk, times in raised.items() if times == count])

@@ -1,5 +1,16 @@
 """What clients call: parse, call one action or QuerySet, shape the answer."""
 
-from groups.api import channels, cursors, messages, pins, reactions, threads, users, versions, workspaces
+from groups.api import channels, cursors, mentions, messages, pins, reactions, threads, users, versions, workspaces
 
-__all__ = ["channels", "cursors", "messages", "pins", "reactions", "threads", "users", "versions", "workspaces"]
+__all__ = [
+    "channels",
+    "cursors",
+    "mentions",
+    "messages",
+    "pins",
+    "reactions",
+    "threads",
+    "users",
+    "versions",
+    "workspaces",
+]

@@ -9,7 +9,7 @@ from groups.actions.messages import delete_message, edit_message
 from groups.actions.sending import Draft, Sent, send_message, send_messages
 from groups.api.callers import user_of
 from groups.api.channels import readable_channel
-from groups.api.fields import Text, cursor_field, id_field, limit_field
+from groups.api.fields import Fact, Text, cursor_field, id_field, limit_field
 from groups.models import Message
 from groups.payloads import MessagePayload, message_payload
 from realtime.commands import Call, Caller, Params, method
@@ -45,6 +45,7 @@ class MessageSendParams(Params):
     body = Text(max_length=4 * settings.MESSAGE_CHARACTERS)
     client_msg_id = Text(max_length=64, required=False, allow_null=True)
     thread_root_id = id_field(required=False, allow_null=True)
+    confirm_mentions = Fact(default=False)
 
 
 def send_together(calls: Sequence[Call]) -> list[SentAnswer | Exception]:
@@ -54,7 +55,11 @@ def send_together(calls: Sequence[Call]) -> list[SentAnswer | Exception]:
 
 @method("message.send", params=MessageSendParams, answer=SentAnswer, scope="write", together=send_together)
 def send(caller: Caller, params: dict[str, Any]) -> SentAnswer:
-    """Send a message. Repeated with the same `client_msg_id` it gives the first message, `duplicate: true`."""
+    """Send a message. Repeated with the same `client_msg_id` it gives the first message, `duplicate: true`.
+
+    `@name` tells a member, `@channel` all and `@here` those who are online. In a large channel these two answer 409
+    `mention_unconfirmed` until they are sent with `confirm_mentions`.
+    """
     return _sent(send_message(author=user_of(caller), **params))
 
 
@@ -119,6 +124,7 @@ def changes(caller: Caller, params: dict[str, Any]) -> ChangesAnswer:
 class MessageUpdateParams(Params):
     message_id = id_field()
     body = Text(max_length=4 * settings.MESSAGE_CHARACTERS)
+    confirm_mentions = Fact(default=False)
 
 
 @method("message.update", params=MessageUpdateParams, answer=MessageAnswer, scope="write")

@@ -20,6 +20,16 @@ class MentionQuerySet(models.QuerySet["Mention"]):
         """The mentions of a user that they may still read."""
         return self.filter(user=user, message__channel__members__user=user)
 
+    def before(self, before_id: int | None, limit: int) -> tuple[list["Mention"], bool]:
+        """Up to `limit` mentions in messages before an id, or the newest, newest first; whether there are more."""
+        rows = self if before_id is None else self.filter(message__lt=before_id)
+        newest_first = list(rows.order_by("-message")[: limit + 1])
+        return newest_first[:limit], len(newest_first) > limit
+
+    def with_message(self) -> Self:
+        """With everything that the payload shows of the message of each."""
+        return self.select_related("message__author").prefetch_related("message__reactions")
+
 
 class Mention(models.Model):
     """That a message names somebody: once per message and person. It goes with the text that named them."""
