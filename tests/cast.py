@@ -68,6 +68,10 @@ def say(author: User, channel: Channel, body: str = "hello", **more: Any) -> Mes
     return send_message(author=author, channel_id=channel.pk, body=body, **more).message
 
 
+def reply_to(root: Message, author: User, body: str = "reply") -> Message:
+    return say(author, root.channel, body, thread_root_id=root.pk)
+
+
 @pytest.fixture
 def grace(db: None) -> User:
     """Owner of the workspace, admin of its channels."""
