@@ -118,7 +118,9 @@ class MentionDeleted(Event, name="mention.deleted"):
 
 @dataclass(frozen=True)
 class ThreadUpdated(Event, name="thread.updated"):
-    """A thread that you follow has a new reply or lost one, or your own state of it changed. Audience: one follower."""
+    """A thread that you follow has a new reply or lost one, or your own state of it changed. Audience: its followers,
+    each with their own numbers.
+    """
 
     thread: OwnThreadPayload
 

@@ -102,12 +102,37 @@ def test_a_reply_is_told_and_then_its_root_with_the_new_count(watched: Watched) 
 
     reply = place.bob.call("message.send", channel_id=place.channel_id, body="reply", thread_root_id=root["id"])
 
-    told = watched.told_all()
-    names = [name for name, _ in told[0]]
-    assert names == ["message.created", "message.updated"]
-    assert told[0][0][1] == {"message": reply["message"]}
-    assert (told[0][1][1]["message"]["id"], told[0][1][1]["message"]["reply_count"]) == (root["id"], 1)
-    assert told[1:] == [told[0], told[0], []]
+    grace, ada, bob, eve = watched.told_all()
+    assert [name for name, _ in grace] == ["message.created", "message.updated"]
+    assert grace[0][1] == {"message": reply["message"]}
+    assert (grace[1][1]["message"]["id"], grace[1][1]["message"]["reply_count"]) == (root["id"], 1)
+    assert (ada[:2], bob[:2], eve) == (grace, grace, [])
+
+
+def test_each_follower_of_a_thread_is_told_of_a_reply_after_it_with_numbers_of_their_own(watched: Watched) -> None:
+    place = watched.place
+    root = place.ada.say(place.channel_id, "root")
+    watched.told_all()
+
+    place.bob.call("message.send", channel_id=place.channel_id, body="reply", thread_root_id=root["id"])
+
+    grace, ada, bob, _eve = watched.told_all()
+    assert [name for name, _ in ada] == ["message.created", "message.updated", "thread.updated"]
+    assert ada[2][1]["thread"] == place.ada.call("message.replies", message_id=root["id"])["thread"]
+    assert bob[2][1]["thread"] == place.bob.call("message.replies", message_id=root["id"])["thread"]
+    assert (ada[2][1]["thread"]["unread_count"], bob[2][1]["thread"]["unread_count"], len(grace)) == (1, 0, 2)
+
+
+def test_a_thread_is_read_on_all_tabs_of_its_reader_and_on_nobody_elses(watched: Watched) -> None:
+    place = watched.place
+    root = place.ada.say(place.channel_id, "root")
+    reply = place.bob.call("message.send", channel_id=place.channel_id, body="reply", thread_root_id=root["id"])
+    watched.told_all()
+
+    with place.ada.socket() as phone:
+        read = place.ada.call("thread.mark_read", message_id=root["id"], last_read_id=reply["message"]["id"])
+        assert [event["data"] for event in phone.settle().events] == [read]
+    assert watched.told_all() == [[], [("thread.updated", read)], [], []]
 
 
 def test_a_read_cursor_is_told_to_its_owner_alone_and_only_when_it_moves(watched: Watched) -> None:

@@ -115,6 +115,53 @@ def test_who_unfollowed_is_not_brought_back_by_writing_or_by_being_answered(
     assert [own_thread(api(user), root)["following"] for user in (ada, bob)] == [False, False]
 
 
+def test_who_is_named_in_a_reply_follows_from_before_it(
+    api: Api, root: Message, general: Channel, grace: User, ada: User, bob: User
+) -> None:
+    say(bob, general, "@grace, not in a thread")
+    reply_to(root, bob)
+
+    with published() as told:
+        reply_to(root, bob, "@grace look")
+
+    assert names(told)[-3:] == ["thread.updated"] * 3
+    assert {pk: thread["unread_count"] for pk, thread in threads_told(told).items()} == {
+        grace.pk: 1,
+        ada.pk: 2,
+        bob.pk: 0,
+    }
+
+
+def test_a_call_to_the_whole_channel_lets_nobody_follow(root: Message, grace: User, ada: User, bob: User) -> None:
+    with published() as told:
+        reply_to(root, bob, "@channel look")
+
+    assert set(threads_told(told)) == ids(ada, bob)
+
+
+def test_an_edit_that_names_somebody_lets_them_follow_and_tells_them_alone(
+    root: Message, grace: User, ada: User, bob: User
+) -> None:
+    reply = reply_to(root, bob)
+    reply_to(root, ada)
+
+    with published() as told:
+        edit_message(editor=bob, message_id=reply.pk, body="@grace and @ada look")
+
+    assert {pk: thread["unread_count"] for pk, thread in threads_told(told).items()} == {grace.pk: 2}
+
+
+def test_who_unfollowed_is_not_brought_back_by_being_named(root: Message, ada: User, bob: User) -> None:
+    reply = reply_to(root, bob)
+    unfollow_thread(follower=ada, message_id=root.pk)
+
+    with published() as told:
+        reply_to(root, bob, "@ada look")
+        edit_message(editor=bob, message_id=reply.pk, body="@ada look")
+
+    assert ada.pk not in threads_told(told)
+
+
 def test_the_author_of_a_root_who_left_the_channel_does_not_begin_to_follow(
     root: Message, general: Channel, ada: User, bob: User
 ) -> None:
