@@ -101,7 +101,7 @@ def update(caller: Caller, params: dict[str, Any]) -> MeAnswer:
 
 
 class AvatarParams(Params):
-    image = Text(max_length=BASE64_CHARACTERS, allow_null=True)
+    image = Text(max_length=BASE64_CHARACTERS, allow_blank=True, allow_null=True)
 
 
 @method("user.set_avatar", params=AvatarParams, answer=MeAnswer, scope="write")
