@@ -61,8 +61,11 @@ emoji: install ## Make static/emoji/ again from npm's emojibase-data.
 	@scripts/need npm
 	$(PYTHON_BIN) -m scripts.emoji
 
+look-alikes: install ## Make groups/look_alikes.json again from PyPI's confusable_homoglyphs.
+	$(PYTHON_BIN) -m scripts.look_alikes
+
 clean: ## Remove .venv and everything that tools made; keep the database.
 	rm -rf .venv staticfiles .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help install install-dev run check test test-fast bench format messages pins emoji clean
+.PHONY: help install install-dev run check test test-fast bench format messages pins emoji look-alikes clean

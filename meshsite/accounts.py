@@ -16,11 +16,14 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
 from groups.models import User
+from groups.models.user import check_username
+from groups.spelling import look_of, spelling_of
 from meshsite.credentials import credential_of_session
 from realtime.control import check_user_again, close_credential
 
 RESERVED = {"me", "admin", "channel", "here", "everyone", "all"}
 """Words that mean something else in a path or a mention."""
+_RESERVED_KEYS = {key_of(word) for word in RESERVED for key_of in (spelling_of, look_of)}
 
 
 class Backend(AuthenticationBackend):
@@ -31,8 +34,10 @@ class Backend(AuthenticationBackend):
 class Adapter(DefaultAccountAdapter):
     def clean_username(self, username: str, shallow: bool = False) -> str:
         username = super().clean_username(username, shallow=shallow)
-        if username.lower() in RESERVED:
+        if {spelling_of(username), look_of(username)} & _RESERVED_KEYS:
             raise ValidationError(_("This name is reserved. Choose another one."))
+        if not shallow:
+            check_username(username)
         return username
 
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:

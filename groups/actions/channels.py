@@ -23,9 +23,13 @@ from groups.models import Channel, User, Workspace
 from groups.models.channel import ChannelRole, Kind
 from groups.payloads import channel_payload
 from groups.roles import Deed
+from groups.spelling import checked_line, checked_name
 from realtime import clock
 from realtime.errors import Conflict
 from realtime.publish import publish
+
+NAME_CHARACTERS = 80
+TOPIC_CHARACTERS = 250
 
 __all__ = [
     "archive_channel",
@@ -79,9 +83,10 @@ def update_channel(
         channel.name = channel.name if name is None else name
         channel.topic = channel.topic if topic is None else topic
         channel.kind = kind or channel.kind
-        if (channel.name, channel.topic, channel.kind) != before:
+        if channel.name != before[0]:
             _check_free(channel.workspace, channel.name, editor, besides=channel)
-            _save(channel, "name", "topic", "kind")
+        if (channel.name, channel.topic, channel.kind) != before:
+            _save(channel, "name", "name_key", "name_look", "topic", "kind")
     return channel
 
 
@@ -98,21 +103,30 @@ def archive_channel(*, archiver: User, channel_id: int, archived: bool = True) -
 
 
 def _checked_name(name: str) -> str:
-    name = " ".join(name.removeprefix("#").split())
+    name = checked_name(name.strip().removeprefix("#"), field="name", most=NAME_CHARACTERS)
     if not name:
         raise ValidationError({"name": _("Give the channel a name.")})
     return name
 
 
 def _checked_topic(topic: str) -> str:
-    return " ".join(topic.split())
+    return checked_line(topic, field="topic", most=TOPIC_CHARACTERS)
 
 
 def _check_free(workspace: Workspace, name: str, user: User, *, besides: Channel | None = None) -> None:
-    """Raises Conflict for a name that another channel has. The caller holds the workspace's lock."""
-    named = workspace.channels.filter(name__iexact=name).exclude(kind=Kind.DIRECT)
-    if any(channel != besides for channel in named):
+    """Raises Conflict for a name that another channel has, or that looks like it, and says which to who may know of it.
+
+    The caller holds the workspace's lock.
+    """
+    like = workspace.channels.called(name)
+    if besides is not None:
+        like = like.exclude(pk=besides.pk)
+    if not like.exists():
+        return
+    seen = like.filter(pk__in=Channel.objects.visible_to(user).values("pk")).first()
+    if seen is None:
         raise Conflict("name_taken", _("There is a channel of this name already."))
+    raise Conflict("name_taken", _("The channel #%(name)s has this name, or looks the same.") % {"name": seen.name})
 
 
 def _save(channel: Channel, *changed: str) -> None:

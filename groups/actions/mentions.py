@@ -194,7 +194,7 @@ def created_of(message: Message, payload: MessagePayload, kinds: Kinds) -> list[
 def store_mentions(of: Iterable[tuple[Message, Kinds]]) -> None:
     """Of messages that were just stored, or people who were not named before."""
     rows = [
-        Mention(message_id=message.pk, user_id=user_id, kind=kind)
+        Mention(message_id=message.pk, channel_id=message.channel_id, user_id=user_id, kind=kind)
         for message, kinds in of
         for user_id, kind in kinds.items()
     ]

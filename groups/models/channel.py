@@ -3,12 +3,13 @@ from typing import Self
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
+from groups.models.name_key import NameKey
 from groups.models.revised import Revised
 from groups.models.user import User
 from groups.models.workspace import Role, Workspace
+from groups.spelling import look_of, spelling_of
 
 
 class Kind(models.TextChoices):
@@ -42,6 +43,10 @@ class ChannelQuerySet(models.QuerySet["Channel"]):
         )
         return self.filter(kind=Kind.PUBLIC, archived_at=None, workspace__in=workspaces)
 
+    def called(self, name: str) -> Self:
+        """Channels of this name, or of one that nobody can tell from it."""
+        return self.exclude(kind=Kind.DIRECT).filter(Q(name_key=spelling_of(name)) | Q(name_look=look_of(name)))
+
     def visible_to(self, user: User) -> Self:
         """Channels of which a user may know that they exist."""
         return self.filter(
@@ -54,6 +59,8 @@ class Channel(Revised):
     workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="channels")
     kind = models.CharField(_("kind"), max_length=8, choices=Kind)
     name = models.CharField(_("name"), max_length=80, blank=True)
+    name_key = NameKey(of="name", by="spelling")
+    name_look = NameKey(of="name", by="look")
     topic = models.CharField(_("topic"), max_length=250, blank=True)
     direct_key = models.CharField(max_length=200, blank=True, editable=False)
     """The sorted ids of a direct channel's members, "3,7": one channel per member set."""
@@ -68,7 +75,10 @@ class Channel(Revised):
         verbose_name_plural = _("channels")
         constraints = [
             models.UniqueConstraint(
-                "workspace", Lower("name"), condition=~Q(kind="direct"), name="one_channel_per_name_in_any_case"
+                fields=["workspace", "name_key"], condition=~Q(kind="direct"), name="one_channel_per_name_in_any_case"
+            ),
+            models.UniqueConstraint(
+                fields=["workspace", "name_look"], condition=~Q(kind="direct"), name="one_channel_per_look_of_a_name"
             ),
             models.UniqueConstraint(
                 fields=["workspace", "direct_key"], condition=Q(kind="direct"), name="one_direct_channel_per_members"

@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from groups.models.channel import Channel
 from groups.models.message import Message
 from groups.models.user import User
 
@@ -36,6 +37,8 @@ class Mention(models.Model):
 
     message = models.ForeignKey(Message, models.CASCADE, related_name="mentions")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="mentions")
+    channel = models.ForeignKey(Channel, models.CASCADE, related_name="mentions", db_index=False)
+    """Of the message: so that a sidebar counts each channel's mentions without reading its messages."""
     kind = models.CharField(max_length=8, choices=MentionKind)
 
     objects = MentionQuerySet.as_manager()
@@ -45,7 +48,10 @@ class Mention(models.Model):
             models.UniqueConstraint(fields=["message", "user"], name="one_mention_per_message_and_user"),
             models.CheckConstraint(condition=Q(kind__in=MentionKind.values), name="a_kind_of_mention_is_known"),
         ]
-        indexes = [models.Index(fields=["user", "message"], name="mentions_by_user_and_message")]
+        indexes = [
+            models.Index(fields=["user", "message"], name="mentions_by_user_and_message"),
+            models.Index(fields=["user", "channel", "message"], name="mentions_by_user_and_channel"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.user} in message {self.message_id}"

@@ -56,12 +56,14 @@ class MessageQuerySet(models.QuerySet["Message"]):
 
 
 class Message(models.Model):
-    channel = models.ForeignKey(Channel, models.CASCADE, related_name="messages")
+    channel = models.ForeignKey(Channel, models.CASCADE, related_name="messages", db_index=False)
     author = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="messages")
     body = models.TextField(_("text"), blank=True)
     html = models.TextField(blank=True)
     """`body` rendered and cleaned; safe to show."""
-    thread_root = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="replies")
+    thread_root = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, related_name="replies", db_index=False
+    )
     reply_count = models.PositiveIntegerField(default=0)
     client_msg_id = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001 - unique where it is given
     content_hash = models.BinaryField(max_length=32)
@@ -83,6 +85,9 @@ class Message(models.Model):
         indexes = [
             models.Index(fields=["channel", "id"], name="messages_by_channel_and_id"),
             models.Index(fields=["channel", "rev"], name="messages_by_channel_and_rev"),
+            models.Index(
+                fields=["channel", "id", "author"], condition=Q(deleted_at=None), name="shown_messages_by_channel"
+            ),
             models.Index(fields=["thread_root", "id"], name="messages_by_thread_and_id"),
             models.Index(
                 fields=["channel", "pinned_at"], condition=Q(pinned_at__isnull=False), name="pinned_messages_by_channel"

@@ -35,10 +35,10 @@ def with_state_of(user: User, channels: QuerySet[Channel]) -> QuerySet[Any]:
 def with_counts_after(last_read_id: int | OuterRef, user: User, channels: QuerySet[Any]) -> QuerySet[Any]:
     """Channels with `my_unread_count` and `my_mention_count` of what comes after a message."""
     after = Message.objects.filter(channel=OuterRef("pk"), pk__gt=last_read_id)
-    mentions = Mention.objects.filter(user=user, message__channel=OuterRef("pk"), message__gt=last_read_id)
+    mentions = Mention.objects.filter(user=user, channel=OuterRef("pk"), message__gt=last_read_id)
     counted: QuerySet[Any] = channels.annotate(
         my_unread_count=_counted(after.unread_by(user), by="channel"),
-        my_mention_count=_counted(mentions, by="message__channel"),
+        my_mention_count=_counted(mentions, by="channel"),
     )
     return counted
 

@@ -3,12 +3,20 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
+from django.core.exceptions import ValidationError
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Lower
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+
+from groups.models.name_key import NameKey
+from groups.spelling import look_of, spelling_of
 
 
 class User(AbstractUser):
+    username_key = NameKey(of="username", by="spelling")
+    username_look = NameKey(of="username", by="look")
     display_name = models.CharField(_("display name"), max_length=80, blank=True)
     avatar_digest = models.CharField(max_length=64, blank=True, editable=False)
     """Of the current `Avatar`. Its address holds it, so that browsers may keep it for ever."""
@@ -25,7 +33,15 @@ class User(AbstractUser):
     class Meta:
         verbose_name = _("user")
         verbose_name_plural = _("users")
-        constraints = [models.UniqueConstraint(Lower("username"), name="one_user_per_name_in_any_case")]
+        constraints = [
+            models.UniqueConstraint(Lower("username"), name="one_user_per_name_in_any_case"),
+            models.UniqueConstraint(fields=["username_key"], name="one_user_per_spelling_of_a_name"),
+            models.UniqueConstraint(fields=["username_look"], name="one_user_per_look_of_a_name"),
+        ]
+
+    def clean(self) -> None:
+        super().clean()
+        check_username(self.username, of=self)
 
     @property
     def shown_name(self) -> str:
@@ -49,3 +65,12 @@ class User(AbstractUser):
     def _since_their_end(self, session_hash: str) -> str:
         ended_at = self.sign_ins_ended_at
         return session_hash if ended_at is None else f"{session_hash}:{ended_at.timestamp()}"
+
+
+def check_username(username: str, *, of: User | None = None) -> None:
+    """Raises ValidationError when nobody could tell a username from that of another user."""
+    like = User.objects.filter(Q(username_key=spelling_of(username)) | Q(username_look=look_of(username)))
+    other = like.exclude(pk=None if of is None else of.pk).values_list("username", flat=True).first()
+    if other is not None:
+        told = gettext("This looks like the name of @%(username)s. Choose another one.")
+        raise ValidationError(told % {"username": other})
