@@ -5,20 +5,23 @@ from typing import Any
 import orjson
 from django.db import transaction
 
+from groups.actions.audit import record
 from groups.actions.profiles import lock_user, tell_profile
 from groups.actions.workspaces import check_owned_without
 from groups.models import ApiToken, Invite, User
+from groups.models.audit import AuditAction
 from realtime import clock
 from realtime.control import close_user
 from realtime.relay import when_placed
 from realtime.streams import Entry
 
 
-def deactivate_user(*, user: User) -> User:
+def deactivate_user(*, user: User, moderator: User | None = None, reason: str = "") -> User:
     """End an account: its sign-ins, tokens, invites, sockets and polls, for good. What they wrote stays.
 
-    They stay a member everywhere, so that their name stays beside what they wrote. Once more changes nothing. Raises
-    Conflict where they are the last owner of a workspace, with its name.
+    They stay a member everywhere, so that their name stays beside what they wrote. It is in the audit log, without a
+    moderator as a deed of the operator. Once more changes nothing. Raises Conflict where they are the last owner of a
+    workspace, with its name.
     """
     with transaction.atomic():
         check_owned_without(user)
@@ -30,6 +33,7 @@ def deactivate_user(*, user: User) -> User:
             ApiToken.objects.usable_by(locked).update(revoked_at=now)
             Invite.objects.usable().filter(created_by=locked).update(revoked_at=now)
             tell_profile(locked)
+            _record(AuditAction.USER_DEACTIVATED, locked, moderator, reason)
 
         def close() -> None:
             close_user(locked.pk)
@@ -38,7 +42,7 @@ def deactivate_user(*, user: User) -> User:
     return locked
 
 
-def reactivate_user(*, user: User) -> User:
+def reactivate_user(*, user: User, moderator: User | None = None, reason: str = "") -> User:
     """Let somebody sign in again. Their tokens and invites do not come back. Once more changes nothing."""
     with transaction.atomic():
         locked = lock_user(user)
@@ -46,7 +50,12 @@ def reactivate_user(*, user: User) -> User:
             locked.is_active = True
             locked.save(update_fields=["is_active"])
             tell_profile(locked)
+            _record(AuditAction.USER_REACTIVATED, locked, moderator, reason)
     return locked
+
+
+def _record(action: AuditAction, user: User, moderator: User | None, reason: str) -> None:
+    record(actor=moderator, action=action, target=f"user:{user.pk}", workspace_id=None, reason=reason)
 
 
 @when_placed("user.updated")

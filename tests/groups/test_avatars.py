@@ -7,10 +7,10 @@ from io import BytesIO
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.test import Client
-from PIL import Image
+from PIL import Image, ImageOps
 
-from groups import avatars
 from groups.avatars import AVATAR_BYTES, AVATAR_PIXELS, to_avatar
 from groups.models import Avatar, Channel, User
 from tests.cast import Api, ids, published, stored
@@ -207,11 +207,11 @@ def test_what_is_no_base64_is_refused(api: Api, ada: User, image: str) -> None:
 
 def test_a_bomb_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[int] = []
-    monkeypatch.setattr(avatars.ImageOps, "exif_transpose", lambda image: decoded.append(1))
+    monkeypatch.setattr(ImageOps, "exif_transpose", lambda image: decoded.append(1))
 
     for sides in (50_000, 4_001):
         assert sides**2 > AVATAR_PIXELS
-        with pytest.raises(avatars.ValidationError):
+        with pytest.raises(ValidationError):
             to_avatar(bomb(sides))
     assert decoded == []
 
