@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Any, Final, TypeGuard
 
@@ -13,22 +12,16 @@ from django.conf import settings
 
 from realtime import batches, leasing, threads
 from realtime.commands import Caller
-from realtime.direct_writer import DIRECT_WRITER, DirectWriter
+from realtime.direct_writer import DIRECT_WRITER
 from realtime.doors import Authenticate, Reader, Scope, open_session, query_of
 from realtime.errors import Close, Problem, Refused, Unavailable, known, problem_of
 from realtime.hub import hub
 from realtime.reading import Cursor, follow, hello_of
 from realtime.session import Session
+from realtime.socket import Receive, Send, Socket
 
 log = logging.getLogger(__name__)
 
-Send = Callable[[Mapping[str, Any]], Awaitable[None]]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-
-WRITE_BYTES: Final = 64 * 1024
-"""Ready frames that share one write: enough to save most of the cost of a write, small enough for slow networks."""
-CLOSE_SECONDS: Final = 3.0
-"""How long a closing socket may take to write what is left."""
 REF_CHARACTERS: Final = 64
 
 
@@ -57,7 +50,7 @@ class UserConsumer(AsyncWebsocketConsumer):
         self.scope = scope
         await receive()
         await send({"type": "websocket.accept"})
-        socket = _Socket(send, scope.get("extensions", {}).get(DIRECT_WRITER, {}).get("writer"))
+        socket = Socket(send, scope.get("extensions", {}).get(DIRECT_WRITER, {}).get("writer"))
         session: Session | None = None
         ending = Ending.GONE
         try:
@@ -77,109 +70,7 @@ class UserConsumer(AsyncWebsocketConsumer):
                 leasing.let_go(session, bye=ending is Ending.BYE)
 
 
-class _Socket:
-    """The transport of one session. Writes what is ready, and no more while the client does not read.
-
-    Where the server offers it, frames are written as soon as the loop has put all ready ones into the outbox; else a
-    task awaits ASGI's `send`.
-    """
-
-    def __init__(self, send: Send, direct: DirectWriter | None) -> None:
-        self._send = send
-        self._direct = direct
-        self._session: Session | None = None
-        self._scheduled = False
-        self._full = False
-        self._writer: asyncio.Task[None] | None = None
-        self._ready: asyncio.Event | None = None
-        self._close: Close | None = None
-        self.deadline: asyncio.Timeout | None = None
-
-    def start(self, session: Session) -> None:
-        self._session = session
-        if self._direct is not None:
-            self._direct.on_drained = self._drained
-        else:
-            self._ready = asyncio.Event()
-            self._writer = asyncio.create_task(
-                self._write(session, self._ready), name=f"write {session.stream} {session.id}"
-            )
-
-    def stop(self) -> None:
-        self._session = None
-        if self._direct is not None:
-            self._direct.on_drained = None
-        if self._writer is not None:
-            self._writer.cancel()
-
-    def wake(self) -> None:
-        if self._direct is None:
-            if self._ready is not None:
-                self._ready.set()
-        elif not (self._scheduled or self._full):
-            self._scheduled = True
-            if not _to_flush:
-                # Later in this turn of the loop: entries that came together share a write.
-                asyncio.get_running_loop().call_soon(_flush_all)
-            _to_flush.append(self)
-
-    def close(self, close: Close) -> None:
-        self._close = close
-        if self.deadline is not None:
-            self.deadline.reschedule(asyncio.get_running_loop().time() + CLOSE_SECONDS)
-        self.wake()
-
-    def abort(self) -> None:
-        if self._direct is not None:
-            self._direct.abort()
-
-    async def refuse(self, refused: Refused) -> None:
-        frame = orjson.dumps({"type": "error", "code": refused.code, "ref": None})
-        await self._send({"type": "websocket.send", "text": frame.decode()})
-        await self.say_closed(int(refused.close))
-
-    async def say_closed(self, code: int) -> None:
-        # A client that is gone already needs no word; uvicorn raises a ClientDisconnected, which is an OSError.
-        with suppress(OSError):
-            await self._send({"type": "websocket.close", "code": code})
-
-    def flush(self) -> None:
-        self._scheduled = False
-        while self._session is not None and (frames := self._session.take(WRITE_BYTES)) is not None:
-            if self._direct is not None and not self._direct.write(frames):
-                self._full = True
-                return
-        if self._close is not None and self._session is not None:
-            threads.start(self.say_closed(int(self._close)), name=f"close {self._session.id}")
-            self._session = None
-
-    def _drained(self) -> None:
-        self._full = False
-        self.wake()
-
-    async def _write(self, session: Session, ready: asyncio.Event) -> None:
-        while True:
-            await ready.wait()
-            ready.clear()
-            while (frames := session.take(WRITE_BYTES)) is not None:
-                await self._send({"type": "websocket.send", "text": frames.decode()})
-            if self._close is not None:
-                await self.say_closed(int(self._close))
-                return
-
-
-_to_flush: list[_Socket] = []
-"""The sockets of this turn of the loop that have something to write."""
-
-
-def _flush_all() -> None:
-    sockets = _to_flush.copy()
-    _to_flush.clear()
-    for socket in sockets:
-        socket.flush()
-
-
-async def _serve(session: Session, caller: Caller, cursor: Cursor, socket: _Socket, receive: Receive) -> Ending:
+async def _serve(session: Session, caller: Caller, cursor: Cursor, socket: Socket, receive: Receive) -> Ending:
     """Carry a session until its client goes away, and how. A client that does not take the close frame is cut off."""
     beat = _Beat(session)
     socket.start(session)
