@@ -9,8 +9,9 @@ from django.core.asgi import get_asgi_application
 
 _http: Any = get_asgi_application()
 
+from groups.graphql.http import PATH as GRAPHQL  # noqa: E402
 from meshsite.lifespan import lifespan  # noqa: E402 - needs the apps that the line above loads
-from meshsite.routing import poll, websocket  # noqa: E402
+from meshsite.routing import graphql, poll, websocket  # noqa: E402
 from realtime.poll import PATH  # noqa: E402
 
 _websocket: Any = websocket
@@ -25,5 +26,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         await _websocket(scope, receive, send)
     elif scope["path"].startswith(PATH):
         await poll(scope, receive, send)
+    elif scope["path"].rstrip("/") == GRAPHQL:
+        await graphql(scope, receive, send)
     else:
         await _http(scope, receive, send)

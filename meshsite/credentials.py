@@ -85,7 +85,7 @@ def ended_among(sessions: Sequence[Session]) -> list[Ended]:
     Most ends are told when they happen. This finds the others: a token whose time came, a sign-in that was swept away,
     and what the channel layer lost.
     """
-    users = {session.user_id for session in sessions}
+    users = {session.user_id for session in sessions if session.user_id}  # with an API key of classrooms there is none
     tokens = {session.credential for session in sessions if session.credential.startswith("token:")}
     keys = {session.session_key: session.credential for session in sessions if session.session_key}
     good_users = {user.pk for user in User.objects.filter(pk__in=users) if user.may_sign_in}

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.conf import settings
 
+from groups.actions import mesh
 from meshsite.credentials import ended_among
 from presence import announcing
 from realtime import clock, doorbell, garbage, leasing, threads
@@ -104,6 +105,7 @@ async def _sweep() -> None:
                 check_sign_ins_at = clock.monotonic() + settings.SIGN_IN_SECONDS
                 await _check_sign_ins()
             await threads.run(announcing.sweep)
+            await threads.run(mesh.sweep)
         except Unavailable as error:
             log.debug("sweep: %s is away, trying again in %s s", error.store, settings.SWEEP_SECONDS)
         except Exception:

@@ -53,8 +53,10 @@ class CatchUp:
     """The session had no lease: for everybody else it begins with this."""
 
 
-async def follow(session: Session, cursor: Cursor) -> CatchUp:
+async def follow(session: Session, cursor: Cursor, *, leased: bool = True) -> CatchUp:
     """Let a session hear of its stream and read what it missed. Raises Refused when it may not start.
+
+    One that is not `leased` stands for nobody: it ends with its connection, and nobody is told.
 
     The door then calls `session.begin`; until then what comes live is held back.
     """
@@ -62,7 +64,7 @@ async def follow(session: Session, cursor: Cursor) -> CatchUp:
     hub.add(session)
     session.on_hole = _heal
     try:
-        return await _catch_up(session, cursor, _take_and_read)
+        return await _catch_up(session, cursor, _take_and_read if leased else _read)
     except Unavailable as error:
         raise Refused(Close.OVERLOADED, "unavailable") from error
 

@@ -24,6 +24,10 @@ class Run:
         self.erased = entries[0].about.get(ERASED)
         """The message whose text its only entry erases everywhere."""
 
+    @property
+    def entries(self) -> Sequence[Entry]:
+        return self._entries
+
     def frames(self, seq: int) -> bytes:
         """The frames, with commas between them, of which the first has this seq."""
         if not self._template:

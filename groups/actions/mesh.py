@@ -160,7 +160,7 @@ def join_group(
 def leave_group(*, group_id: str, domain: str, node_id: str) -> None:
     """Leave. It always succeeds, for unknown groups and nodes too."""
     with transaction.atomic():
-        group = _found(group_id, domain)
+        group = found_group(group_id, domain)
         if group is None or not _storable(node_id):
             return
         MeshGroup.objects.select_for_update().get(pk=group.pk)
@@ -179,7 +179,7 @@ def dissolve_group(*, group_id: str, domain: str, host_id: str) -> MeshGroupDiss
         if not value:
             raise ValidationError(f"{name} is required")
     with transaction.atomic():
-        found = _found(group_id, domain, over_too=True)
+        found = found_group(group_id, domain, over_too=True)
         if found is None:
             raise GroupNotFound(f"Group not found: {group_id}@{domain}")
         group = MeshGroup.objects.select_for_update().get(pk=found.pk)
@@ -271,13 +271,25 @@ def record_events(*, group_id: str, domain: str, node_id: str, events: Sequence[
 
 def subscribed(*, group_id: str, domain: str, address: str) -> None:
     """A subscription came from an address: WebSockets get through there."""
-    if address and (group := _found(group_id, domain)) is not None:
+    if address and (group := found_group(group_id, domain)) is not None:
         group.nodes.filter(address=address, subscribed_at=None).update(subscribed_at=clock.now())
+
+
+def found_group(group_id: str, domain: str, *, over_too: bool = False) -> MeshGroup | None:
+    """A group by the pair: the right id with the wrong domain is not found."""
+    try:
+        pk = UUID(group_id)
+    except ValueError:
+        return None
+    if str(pk) != group_id or not _storable(domain):
+        return None
+    groups = MeshGroup.objects.all() if over_too else MeshGroup.objects.there()
+    return groups.filter(pk=pk, domain=domain).first()
 
 
 def live_group(group_id: str, domain: str) -> MeshGroup:
     """The group, if it is alive for joining, reports, events and heartbeats. Raises GroupNotFound."""
-    found = _found(group_id, domain, over_too=True)
+    found = found_group(group_id, domain, over_too=True)
     if found is None or found.ended == Ended.HOST:
         raise GroupNotFound(f"Group not found: {group_id}@{domain}")
     return _alive(found)
@@ -401,18 +413,6 @@ def _end(group: MeshGroup, how: Ended) -> MeshGroupDissolved:
 
 def _publish(event: Event, group: MeshGroup) -> None:
     publish(event, to=Audience("mesh", {"id": str(group.pk)}), order=group.stream)
-
-
-def _found(group_id: str, domain: str, *, over_too: bool = False) -> MeshGroup | None:
-    """A group by the pair: the right id with the wrong domain is not found."""
-    try:
-        pk = UUID(group_id)
-    except ValueError:
-        return None
-    if str(pk) != group_id or not _storable(domain):
-        return None
-    groups = MeshGroup.objects.all() if over_too else MeshGroup.objects.there()
-    return groups.filter(pk=pk, domain=domain).first()
 
 
 def _alive(group: MeshGroup) -> MeshGroup:

@@ -1,0 +1,1 @@
+"""Classrooms for clients of AWS AppSync: GraphQL over HTTP, and subscriptions over its WebSocket dialect."""

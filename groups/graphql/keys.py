@@ -1,0 +1,81 @@
+"""API keys of classrooms: those of MESH_API_KEYS, and those that teachers make for a school or class."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from threading import Lock
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+
+from groups.models import MeshKey, secrets
+from realtime import clock
+
+REMEMBERED_SECONDS = 5.0
+"""So late a revoked key may still be taken."""
+MANY = 10_000
+
+
+@dataclass(frozen=True)
+class Key:
+    """What let a client in. `id` names it in limits and logs; without domains it works in all."""
+
+    id: str
+    domains: frozenset[str]
+
+    def check(self, domain: str) -> None:
+        """Raises ValidationError for a domain in which it does not work."""
+        if self.domains and domain not in self.domains:
+            raise ValidationError("This key does not work in this domain.")
+
+
+def key_of(secret: str | None) -> Key | None:
+    """The key that a client brought; None for an unknown or revoked one. Blocks."""
+    if not secret:
+        return None
+    if (configured := _configured(tuple(settings.MESH_API_KEYS)).get(secret)) is not None:
+        return configured
+    return _stored.key_of(secret)
+
+
+@lru_cache(8)
+def _configured(lines: tuple[str, ...]) -> dict[str, Key]:
+    """ "key" or "key=domain|domain"."""
+    keys = {}
+    for number, line in enumerate(lines, start=1):
+        secret, _, domains = line.partition("=")
+        keys[secret] = Key(f"setting {number}", frozenset(filter(None, domains.split("|"))))
+    return keys
+
+
+class _Stored:
+    """Those of the database, and that there is none, remembered for a moment."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[float, Key | None]] = {}
+        self._lock = Lock()
+
+    def key_of(self, secret: str) -> Key | None:
+        now, digest = clock.monotonic(), secrets.digest(secret)
+        with self._lock:
+            until, key = self._known.get(digest, (0.0, None))
+        if until > now:
+            return key
+        row = MeshKey.objects.filter(key_hash=digest, revoked_at=None).first()
+        key = None if row is None else Key(f"key {row.pk}", frozenset(row.domains))
+        with self._lock:
+            if len(self._known) >= MANY:
+                self._known.clear()
+            self._known[digest] = (now + REMEMBERED_SECONDS, key)
+        return key
+
+    def forget_all(self) -> None:
+        with self._lock:
+            self._known.clear()
+
+
+_stored = _Stored()
+
+
+def forget_all() -> None:
+    """Start anew; for tests, and where a key was revoked in this process."""
+    _stored.forget_all()

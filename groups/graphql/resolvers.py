@@ -1,0 +1,265 @@
+"""The root fields. Each parses nothing and decides nothing: it calls one action or reading and shapes the answer."""
+
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from graphql import GraphQLResolveInfo
+
+from groups import mesh_readings
+from groups.actions import mesh
+from groups.graphql.keys import Key
+from groups.mesh_events import MeshEventPayload, MeshEventsFired, MeshGroupDissolved, MeshStatusReported
+from groups.mesh_log import Logged
+from groups.mesh_readings import Status
+from groups.models import MeshGroup, MeshNode
+from realtime import clock
+
+Json = dict[str, Any]
+Info = GraphQLResolveInfo[Any]
+
+
+@dataclass(frozen=True)
+class Roots:
+    """The root fields for one request: graphql-core calls the method of a field's name with its arguments."""
+
+    key: Key
+    address: str
+
+    def createDomain(self, info: Info) -> str:
+        secret = settings.MESH_SECRET_KEY + (self.address or "none")
+        return f"{zlib.crc32(secret.encode()):x}"
+
+    def createGroup(
+        self,
+        info: Info,
+        *,
+        name: str,
+        hostId: str,
+        domain: str,
+        maxConnectionTimeSeconds: int | None = None,
+        useWebSocket: bool = True,
+    ) -> Json:
+        self._check(domain)
+        group = mesh.create_group(
+            domain=domain,
+            name=name,
+            host_id=hostId,
+            max_seconds=maxConnectionTimeSeconds,
+            use_websocket=useWebSocket,
+        )
+        return group_of(group)
+
+    def joinGroup(
+        self,
+        info: Info,
+        *,
+        groupId: str,
+        domain: str,
+        nodeId: str,
+        useWebSocket: bool | None = None,
+    ) -> Json:
+        self._check(domain)
+        joined = mesh.join_group(
+            group_id=groupId, domain=domain, node_id=nodeId, use_websocket=useWebSocket, address=self.address
+        )
+        return _joined(joined.group, joined.node)
+
+    def leaveGroup(self, info: Info, *, groupId: str, domain: str, nodeId: str) -> Json:
+        self._check(domain)
+        mesh.leave_group(group_id=groupId, domain=domain, node_id=nodeId)
+        message = f"Peer {nodeId} successfully left group {groupId}"
+        return {"peerId": nodeId, "groupId": groupId, "domain": domain, "message": message}
+
+    def dissolveGroup(self, info: Info, *, groupId: str, domain: str, hostId: str) -> Json:
+        self._check(domain)
+        return message_of(mesh.dissolve_group(group_id=groupId, domain=domain, host_id=hostId))
+
+    def renewHeartbeat(self, info: Info, *, groupId: str, domain: str, hostId: str) -> Json:
+        self._check(domain)
+        group = mesh.renew_heartbeat(group_id=groupId, domain=domain, host_id=hostId)
+        return {
+            "groupId": groupId,
+            "domain": domain,
+            "expiresAt": clock.stamp(group.expires_at),
+            "heartbeatIntervalSeconds": settings.MESH_HOST_HEARTBEAT_INTERVAL_SECONDS,
+        }
+
+    def sendMemberHeartbeat(self, info: Info, *, groupId: str, domain: str, nodeId: str) -> Json:
+        self._check(domain)
+        node = mesh.beat_of_member(group_id=groupId, domain=domain, node_id=nodeId).node
+        return {
+            "nodeId": nodeId,
+            "groupId": groupId,
+            "domain": domain,
+            "expiresAt": clock.stamp(node.alive_until),
+            "heartbeatIntervalSeconds": _beat_seconds(node),
+        }
+
+    def reportDataByNode(
+        self,
+        info: Info,
+        *,
+        groupId: str,
+        domain: str,
+        nodeId: str,
+        data: list[Json],
+    ) -> Json:
+        self._check(domain)
+        values = [{"key": datum["key"], "value": datum["value"]} for datum in data]
+        reported = mesh.report_data(group_id=groupId, domain=domain, node_id=nodeId, data=values)  # type: ignore[arg-type]
+        return message_of(reported)
+
+    def fireEventsByNode(
+        self,
+        info: Info,
+        *,
+        groupId: str,
+        domain: str,
+        nodeId: str,
+        events: list[Json],
+    ) -> Json:
+        self._check(domain)
+        fired = [_fired(event, payload=event.get("payload") or None) for event in events]
+        return message_of(mesh.fire_events(group_id=groupId, domain=domain, node_id=nodeId, events=fired))
+
+    def recordEventsByNode(
+        self,
+        info: Info,
+        *,
+        groupId: str,
+        domain: str,
+        nodeId: str,
+        events: list[Json],
+    ) -> Json:
+        self._check(domain)
+        recorded = [_fired(event, payload=event.get("payload")) for event in events]
+        mesh.record_events(group_id=groupId, domain=domain, node_id=nodeId, events=recorded)
+        return {"groupId": groupId, "domain": domain, "recordedCount": len(events), "nextSince": ""}
+
+    def listGroupsByDomain(self, info: Info, *, domain: str) -> list[Json]:
+        self._check(domain)
+        return [group_of(group) for group in mesh_readings.groups_in(domain)]
+
+    def searchGroupsByNamePrefix(
+        self,
+        info: Info,
+        *,
+        namePrefix: str,
+        limit: int | None = None,
+    ) -> list[Json]:
+        found = mesh_readings.groups_named(namePrefix, limit, domains=self.key.domains)
+        return [group_of(group) for group in found]
+
+    def getNodeStatus(self, info: Info, *, nodeId: str) -> Json | None:
+        found = mesh_readings.status_of_node(nodeId, domains=self.key.domains)
+        return None if found is None else _status(*found)
+
+    def listGroupStatuses(self, info: Info, *, groupId: str, domain: str) -> list[Json]:
+        if not groupId or not domain:
+            raise ValidationError("groupId and domain are required")
+        self._check(domain)
+        return self._statuses(groupId, domain)
+
+    def listNodesInGroup(self, info: Info, *, groupId: str, domain: str) -> list[Json]:
+        self._check(domain)
+        return [_node(node, groupId, domain) for node in mesh_readings.nodes_in(groupId, domain)]
+
+    def getEventsSince(self, info: Info, *, groupId: str, domain: str, since: str) -> list[Json]:
+        self._check(domain)
+        return [_logged(event, groupId, domain) for event in mesh_readings.events_since(groupId, domain, since)]
+
+    def pollGroupData(self, info: Info, *, groupId: str, domain: str, since: str) -> Json:
+        return {
+            "events": self.getEventsSince(info, groupId=groupId, domain=domain, since=since),
+            "nodeStatuses": self._statuses(groupId, domain),
+        }
+
+    def _statuses(self, group_id: str, domain: str) -> list[Json]:
+        return [_status(group_id, domain, status) for status in mesh_readings.statuses_in(group_id, domain)]
+
+    def _check(self, domain: str) -> None:
+        self.key.check(domain)
+
+
+def group_of(group: MeshGroup) -> Json:
+    return {
+        "id": str(group.pk),
+        "domain": group.domain,
+        "fullId": group.full_id,
+        "name": group.name,
+        "hostId": group.host_id,
+        "createdAt": clock.stamp(group.created_at),
+        "expiresAt": clock.stamp(group.expires_at),
+        "heartbeatIntervalSeconds": settings.MESH_HOST_HEARTBEAT_INTERVAL_SECONDS,
+        "useWebSocket": group.use_websocket,
+        "pollingIntervalSeconds": group.polling_seconds,
+    }
+
+
+def message_of(event: MeshStatusReported | MeshEventsFired | MeshGroupDissolved) -> Json:
+    """A MeshMessage, with exactly one of its three parts."""
+    place = {"groupId": event.group_id, "domain": event.domain}
+    match event:
+        case MeshStatusReported():
+            status = {**place, "nodeId": event.node_id, "data": event.values, "timestamp": event.timestamp}
+            return {**place, "nodeStatus": status}
+        case MeshEventsFired():
+            events = [_event(one, event.node_id, place, recorded=event.recorded) for one in event.events]
+            batch = {**place, "firedByNodeId": event.node_id, "events": events, "timestamp": event.timestamp}
+            return {**place, "batchEvent": batch}
+        case MeshGroupDissolved():
+            return {**place, "groupDissolve": {**place, "message": event.message}}
+
+
+def _event(event: MeshEventPayload, node_id: str, place: Json, *, recorded: bool) -> Json:
+    return {
+        **place,
+        "name": event["name"],
+        "firedByNodeId": node_id,
+        "payload": event["payload"],
+        # Whoever fired it over a WebSocket timed it; receivers play by differences.
+        "timestamp": event["timestamp"] if recorded else event["fired_at"],
+        "orderKey": event["order_key"],
+    }
+
+
+def _logged(logged: Logged, group_id: str, domain: str) -> Json:
+    place = {"groupId": group_id, "domain": domain}
+    return {**_event(logged.event, logged.node_id, place, recorded=True), "cursor": logged.cursor}
+
+
+def _status(group_id: str, domain: str, status: Status) -> Json:
+    return {
+        "nodeId": status.node_id,
+        "groupId": group_id,
+        "domain": domain,
+        "data": status.values,
+        "timestamp": clock.stamp(status.reported_at),
+    }
+
+
+def _joined(group: MeshGroup, node: MeshNode) -> Json:
+    return {
+        **_node(node, str(group.pk), group.domain),
+        "expiresAt": clock.stamp(group.expires_at),
+        "heartbeatIntervalSeconds": _beat_seconds(node),
+        "useWebSocket": node.use_websocket,
+        "pollingIntervalSeconds": None if node.use_websocket else settings.MESH_POLLING_INTERVAL_SECONDS,
+    }
+
+
+def _node(node: MeshNode, group_id: str, domain: str) -> Json:
+    return {"id": node.node_id, "name": f"Node {node.node_id}", "groupId": group_id, "domain": domain}
+
+
+def _beat_seconds(node: MeshNode) -> int:
+    """A polling member learns of the end of its group at its next heartbeat."""
+    interval = settings.MESH_MEMBER_HEARTBEAT_INTERVAL_SECONDS
+    return interval if node.use_websocket else min(interval, settings.MESH_POLLING_HEARTBEAT_SECONDS)
+
+
+def _fired(event: Json, *, payload: str | None) -> mesh.Fired:
+    return mesh.Fired(event["eventName"], event["firedAt"], payload, event.get("orderKey"))

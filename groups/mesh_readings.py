@@ -1,0 +1,100 @@
+"""What is read of groups: lists, statuses, events. None of it asks whether a group exists: an unknown one is empty."""
+
+from collections import defaultdict
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db.models import Q
+
+from groups import mesh_log
+from groups.actions.mesh import found_group
+from groups.mesh_events import MeshDatum
+from groups.mesh_log import Logged
+from groups.models import MeshGroup, MeshNode
+from realtime import clock
+
+SEARCHED: int = 10
+SEARCHED_AT_MOST = 50
+PREFIX_CHARACTERS = 6
+
+
+class Status(NamedTuple):
+    """What a node reported at one moment, of what it did not report again later."""
+
+    node_id: str
+    values: list[MeshDatum]
+    reported_at: datetime
+
+
+def groups_in(domain: str) -> list[MeshGroup]:
+    """The groups of a domain that live, in the order of their making."""
+    return [] if "\0" in domain else list(MeshGroup.objects.listed().filter(domain=domain).order_by("created_at"))
+
+
+def groups_named(prefix: str, limit: int | None, *, domains: Collection[str]) -> list[MeshGroup]:
+    """Groups that live and whose name begins so, the newest first; in these domains, or in all when there are none.
+
+    Raises ValidationError for a prefix that is not of 1 to 6 characters.
+    """
+    if not 1 <= len(prefix) <= PREFIX_CHARACTERS:
+        raise ValidationError("namePrefix must be 1-6 characters")
+    if "\0" in prefix:
+        return []
+    found = MeshGroup.objects.listed().filter(name__startswith=prefix)
+    if domains:
+        found = found.filter(domain__in=domains)
+    wanted = SEARCHED if limit is None else max(1, min(limit, SEARCHED_AT_MOST))
+    return list(found.order_by("-created_at")[:wanted])
+
+
+def nodes_in(group_id: str, domain: str) -> list[MeshNode]:
+    """The nodes that live, in the order of their joining."""
+    group = found_group(group_id, domain)
+    return [] if group is None else list(group.nodes.alive().order_by("joined_at", "pk"))
+
+
+def statuses_in(group_id: str, domain: str) -> list[Status]:
+    """What the host and the living nodes reported, oldest first: of each node one for each moment that values are of.
+
+    One for all would give old values the time of new ones, and of a name that several nodes have the newest counts.
+    """
+    group = found_group(group_id, domain)
+    if group is None:
+        return []
+    stranger = clock.now() - timedelta(seconds=settings.MESH_MEMBER_HEARTBEAT_TTL_SECONDS)
+    lives = Q(node_id__in=group.nodes.alive().values("node_id")) | Q(node_id=group.host_id)
+    rows = group.values_reported.filter(
+        lives | Q(reported_at__gt=stranger) & ~Q(node_id__in=group.nodes.values("node_id"))
+    )
+    statuses: defaultdict[tuple[datetime, str], list[MeshDatum]] = defaultdict(list)
+    for at, node_id, key, value in rows.order_by("reported_at", "pk").values_list(
+        "reported_at", "node_id", "key", "value"
+    ):
+        statuses[at, node_id].append({"key": key, "value": value})
+    return [Status(node_id, values, at) for (at, node_id), values in statuses.items()]
+
+
+def status_of_node(node_id: str, *, domains: Collection[str]) -> tuple[str, str, Status] | None:
+    """Group, domain and all that a node reported there, where it joined last. None for hosts and unknown nodes."""
+    if "\0" in node_id:
+        return None
+    nodes = MeshNode.objects.alive().filter(node_id=node_id, group__ended=None).select_related("group")
+    if domains:
+        nodes = nodes.filter(group__domain__in=domains)
+    node = nodes.order_by("-joined_at").first()
+    if node is None:
+        return None
+    rows = list(node.group.values_reported.filter(node_id=node_id).order_by("reported_at", "pk"))
+    if not rows:
+        return None
+    values: list[MeshDatum] = [{"key": row.key, "value": row.value} for row in rows]
+    return str(node.group_id), node.group.domain, Status(node_id, values, rows[-1].reported_at)
+
+
+def events_since(group_id: str, domain: str, since: str) -> list[Logged]:
+    """A page of the log after a cursor; see `groups.mesh_log`. Raises Unavailable."""
+    group = found_group(group_id, domain)
+    return [] if group is None else mesh_log.events_since(group, since)
