@@ -208,10 +208,8 @@ class Replaced(NamedTuple):
     added: Kinds
     removed: list[int]
     """Who is told that they are no longer named: members still."""
-
-    @property
-    def by_name(self) -> list[int]:
-        return [user_id for user_id, kind in self.added.items() if kind == MentionKind.USER]
+    by_name: list[int]
+    """Who is named by name now, and was not."""
 
 
 def replace_mentions(message: Message, named: Named) -> Replaced:
@@ -230,7 +228,8 @@ def replace_mentions(message: Message, named: Named) -> Replaced:
         changed = [pk for pk, was in before.items() if was != kind and now.get(pk) == kind]
         if changed:
             message.mentions.filter(user__in=changed).update(kind=kind)
-    return Replaced(added, _remove(message, before.keys() - now.keys()))
+    by_name = [user_id for user_id in named.by_name if before.get(user_id) != MentionKind.USER]
+    return Replaced(added, _remove(message, before.keys() - now.keys()), by_name)
 
 
 def remove_mentions(message: Message) -> list[int]:
