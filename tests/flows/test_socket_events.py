@@ -91,7 +91,13 @@ def test_a_deletion_is_told_once_and_without_the_text(watched: Watched) -> None:
     told = watched.told_all()
     [(name, data)] = told[0]
     assert name == "message.deleted"
-    assert data == {"message_id": message["id"], "channel_id": place.channel_id, "rev": message["rev"] + 1}
+    assert data == {
+        "message_id": message["id"],
+        "channel_id": place.channel_id,
+        "author_id": place.ada.id,
+        "thread_root_id": None,
+        "rev": message["rev"] + 1,
+    }
     assert told[1:] == [told[0], told[0], []]
 
 
@@ -147,8 +153,10 @@ def test_a_read_cursor_is_told_to_its_owner_alone_and_only_when_it_moves(watched
     assert marked == {
         "channel_id": place.channel_id,
         "last_read_id": messages[1]["id"],
+        "version": 1,
         "unread_count": 1,
         "mention_count": 0,
+        "rev": messages[2]["rev"],
     }
     assert watched.told_all() == [[], [], [("read.updated", marked)], []]
 
@@ -187,7 +195,8 @@ def test_who_joins_is_told_of_the_channel_and_the_members_of_who_joins(watched: 
     joined = place.ada.call("channel.join", channel_id=channel_id)
     place.ada.call("channel.join", channel_id=channel_id)
 
-    told = ("channel.member_joined", {"channel_id": channel_id, "user": user(place.ada), "member_count": 2})
+    ada_now = user(place.ada) | {"active": True, "time_zone": ""}
+    told = ("channel.member_joined", {"channel_id": channel_id, "user": ada_now, "member_count": 2})
     grace, ada, *others = watched.told_all()
     assert grace == [told]
     assert ada[0] == ("channel.added", joined)
