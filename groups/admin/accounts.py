@@ -30,14 +30,14 @@ class UserAdmin(MeasuresAdmin, DjangoUserAdmin):  # type: ignore[type-arg] # gen
     measures = (
         Measure(
             "deactivate",
-            _("Deactivate accounts"),
+            _("Deactivate"),
             _("Nobody signs in to them any more; what they have open ends at once. What they wrote stays."),
             "groups.change_user",
             _deactivate,
         ),
         Measure(
             "reactivate",
-            _("Open accounts again"),
+            _("Open again"),
             _("They may sign in again with their password. Tokens and sign-ins of before stay ended."),
             "groups.change_user",
             _reactivate,
@@ -53,6 +53,9 @@ class UserAdmin(MeasuresAdmin, DjangoUserAdmin):  # type: ignore[type-arg] # gen
     )
     profile_fields = ("display_name", "time_zone", "language", "demo", "is_active", "last_login", "date_joined")
 
+    def audit_target(self, object_id: str) -> str:
+        return f"user:{object_id}"
+
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return self.profile_fields if obj is None else ("username", *self.profile_fields)
 
@@ -66,7 +69,7 @@ class ApiTokenAdmin(ReadOnlyAdmin):
     measures = (
         Measure(
             "revoke",
-            _("Revoke tokens"),
+            _("Revoke"),
             _("Programs that use them are refused at once, and what they have open ends."),
             "groups.change_apitoken",
             _revoke,

@@ -1,4 +1,3 @@
-import json
 from typing import Any
 
 from django.contrib import admin
@@ -46,7 +45,7 @@ class WorkspaceFilter(admin.SimpleListFilter):
 class AuditEntryAdmin(ReadOnlyAdmin):
     """Who did what, when and why. `manage.py verify_audit` says whether it is still as it was written."""
 
-    list_display = ("number", "at", "shown_actor", "action", "shown_target", "reason")
+    list_display = ("number", "at", "shown_actor", "action", "shown_target", "about", "reason")
     list_filter = ("action", ActorFilter, WorkspaceFilter)
     search_fields = ("target", "reason", "actor__username")
     search_help_text = _("A target (user:7, message:9), words of the reason, or who did it")
@@ -54,10 +53,10 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     list_select_related = ("actor",)
     ordering = ("-number",)
     fields = (
-        *("number", "at", "shown_actor", "action", "shown_target", "workspace", "reason", "shown_details"),
+        *("number", "at", "shown_actor", "action", "shown_target", "about", "workspace", "reason", "shown_details"),
         *("previous_hash", "hash"),
     )
-    readonly_fields = ("shown_actor", "shown_target", "workspace", "shown_details")
+    readonly_fields = ("shown_actor", "shown_target", "about", "workspace", "shown_details")
 
     @admin.display(description=_("actor"), ordering="actor__username")
     def shown_actor(self, entry: AuditEntry) -> str:
@@ -72,6 +71,25 @@ class AuditEntryAdmin(ReadOnlyAdmin):
             return entry.target
         return format_html('<a href="{}">{}</a>', url, entry.target)
 
+    @admin.display(description=_("of"))
+    def about(self, entry: Any) -> str:
+        """Whose it is or was. A list has read all names at once."""
+        named = getattr(entry, "named", None)
+        if named is None:
+            named = User.objects.in_bulk([_subject_id(entry)])
+        subject = named.get(_subject_id(entry))
+        return "-" if subject is None else str(subject)
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changelist = super().get_changelist_instance(request)
+        named = User.objects.in_bulk([_subject_id(entry) for entry in changelist.result_list])
+        for entry in changelist.result_list:
+            entry.named = named
+        return changelist
+
+    def audit_target(self, object_id: str) -> str | None:
+        return AuditEntry.objects.filter(pk=object_id).values_list("target", flat=True).first()
+
     @admin.display(description=_("workspace"))
     def workspace(self, entry: AuditEntry) -> str:
         if entry.workspace_id is None:
@@ -80,4 +98,11 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("details"))
     def shown_details(self, entry: AuditEntry) -> str:
-        return json.dumps(entry.details, ensure_ascii=False, indent=1)
+        return ", ".join(f"{name}: {value}" for name, value in entry.details.items()) or "-"
+
+
+def _subject_id(entry: AuditEntry) -> int:
+    """Of the user to whom it was done: the member, the author of the message, the owner of the token. 0 for nobody."""
+    kind, _colon, pk = entry.target.partition(":")
+    of = pk if kind == "user" else entry.details.get("author_id", entry.details.get("owner_id", 0))
+    return int(of)

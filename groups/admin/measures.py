@@ -124,14 +124,15 @@ class MeasuresAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # generic only 
             extra["audit_url"] = self._audit_url(request, object_id)
         return super().change_view(request, object_id, form_url, extra)
 
-    def audit_target(self, object_id: str) -> str:
-        """How the audit log names a row."""
-        return f"{self.opts.model_name}:{object_id}"
+    def audit_target(self, object_id: str) -> str | None:
+        """How the audit log names a row; None where it names none of the kind."""
+        return None
 
     def _audit_url(self, request: HttpRequest, object_id: str) -> str | None:
-        if not request.user.has_perm("groups.view_auditentry"):
+        target = self.audit_target(object_id)
+        if target is None or not request.user.has_perm("groups.view_auditentry"):
             return None
-        return f"{reverse('admin:groups_auditentry_changelist')}?target__exact={self.audit_target(object_id)}"
+        return f"{reverse('admin:groups_auditentry_changelist')}?target__exact={target}"
 
     def _measures_of(self, request: HttpRequest) -> list[Measure]:
         return [measure for measure in self.measures if request.user.has_perm(measure.permission)]

@@ -13,6 +13,28 @@ AROUND = 10
 """Messages before and after the one that is looked at."""
 
 
+TEXT_CHARACTERS = 120
+"""Of a message, where it is one of many. Among those around it, it is shown whole."""
+
+
+class StateFilter(admin.SimpleListFilter):
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("shown", _("Not deleted")), ("edited", _("Edited")), ("deleted", _("Deleted"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        match self.value():
+            case "shown":
+                return queryset.filter(deleted_at=None)
+            case "edited":
+                return queryset.filter(deleted_at=None, edited_at__isnull=False)
+            case "deleted":
+                return queryset.filter(deleted_at__isnull=False)
+        return queryset
+
+
 def _delete(moderator: User, message: Message, *, reason: str) -> None:
     delete_message(moderator=moderator, message_id=message.pk, reason=reason)
 
@@ -24,34 +46,29 @@ class MessageAdmin(ReadOnlyAdmin):
     measures = (
         Measure(
             "delete",
-            _("Delete messages"),
-            _("Their text, earlier texts and reactions are erased for everybody. A mark stays where they were."),
+            _("Delete"),
+            _("The text, earlier texts and reactions are erased for everybody. A mark stays where the message was."),
             "groups.delete_message",
             _delete,
         ),
     )
-    list_display = ("id", "shown_text", "author", "channel", "created_at", "edited_at", "deleted_at")
-    list_filter = (
-        ("deleted_at", admin.EmptyFieldListFilter),
-        ("edited_at", admin.EmptyFieldListFilter),
-        "channel__kind",
-        "channel__workspace",
-        "created_at",
-    )
+    list_display = ("id", "shown_text", "author", "channel", "created_at")
+    list_filter = (StateFilter, "channel__kind", "channel__workspace", "created_at")
     search_fields = ("body", "author__username", "author__display_name", "channel__name")
     search_help_text = _("Words of the text, a username, or a channel")
     date_hierarchy = "created_at"
     list_select_related = ("author", "channel")
     ordering = ("-id",)
-    fields = (
-        *("channel", "author", "body", "created_at", "edited_at"),
-        *("thread_root", "deleted_at", "deleted_by", "client_msg_id"),
-    )
+    fields = ("channel", "author", "shown_text", "created_at", "edited_at", "deleted_at", "deleted_by", "thread_root")
+    readonly_fields = ("shown_text",)
     change_form_template = "admin/groups/message/change_form.html"
 
     @admin.display(description=_("text"))
     def shown_text(self, message: Message) -> str:
-        return str(_("(deleted)")) if message.deleted else message.body[:120]
+        return str(_("(deleted)")) if message.deleted else message.body[:TEXT_CHARACTERS]
+
+    def audit_target(self, object_id: str) -> str:
+        return f"message:{object_id}"
 
     def row_text(self, row: Message) -> str:
         return f"{row.author} {_('in')} {row.channel}: {self.shown_text(row)}"

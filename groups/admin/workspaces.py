@@ -5,6 +5,8 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 from groups.actions import moderation
@@ -106,9 +108,11 @@ class WorkspaceMemberAdmin(ReadOnlyAdmin):
     readonly_fields = ("silence",)
 
     @admin.display(description=_("muted until"), ordering="silenced_until")
-    def silence(self, member: WorkspaceMember) -> Any:
+    def silence(self, member: WorkspaceMember) -> str:
         until = member.silenced_until
-        return until if until is not None and until > clock.now() else None
+        if until is None or until <= clock.now():
+            return "-"
+        return date_format(localtime(until), "DATETIME_FORMAT")
 
     def audit_target(self, object_id: str) -> str:
         user_id = WorkspaceMember.objects.filter(pk=object_id).values_list("user_id", flat=True).first()
@@ -133,7 +137,7 @@ class InviteAdmin(ReadOnlyAdmin):
     measures = (
         Measure(
             "revoke",
-            _("Revoke invites"),
+            _("Revoke"),
             _("Nobody joins by these links any more. Who has joined stays."),
             "groups.change_invite",
             _revoke,
@@ -142,3 +146,8 @@ class InviteAdmin(ReadOnlyAdmin):
     list_display = ("workspace", "role", "created_by", "created_at", "expires_at", "uses", "max_uses", "revoked_at")
     list_filter = (("revoked_at", admin.EmptyFieldListFilter), "workspace")
     list_select_related = ("workspace", "created_by")
+    # Not the hash, which helps nobody.
+    fields = ("workspace", "role", "created_by", "created_at", "expires_at", "uses", "max_uses", "revoked_at")
+
+    def audit_target(self, object_id: str) -> str:
+        return f"invite:{object_id}"

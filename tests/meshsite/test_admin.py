@@ -175,6 +175,25 @@ def test_what_was_deleted_is_nowhere_any_more(admin: Client, general: Channel, a
         assert "unspeakable" not in admin.get(path).content.decode(), path
 
 
+def test_messages_are_filtered_by_their_state(admin: Client, general: Channel, ada: User) -> None:
+    edited, deleted, plain = say(ada, general), say(ada, general), say(ada, general)
+    edit_message(editor=ada, message_id=edited.pk, body="changed")
+    delete(admin, deleted)
+
+    states = {
+        state: {row.pk for row in admin.get(MESSAGES, {"state": state}).context["cl"].result_list}
+        for state in ("shown", "edited", "deleted", "")
+    }
+
+    everything = {edited.pk, deleted.pk, plain.pk}
+    assert states == {
+        "shown": everything - {deleted.pk},
+        "edited": {edited.pk},
+        "deleted": {deleted.pk},
+        "": everything,
+    }
+
+
 def test_a_deletion_is_in_the_audit_log_with_who_and_why(
     admin: Client, nora: User, general: Channel, ada: User
 ) -> None:
@@ -312,6 +331,13 @@ def test_the_audit_log_is_read_and_searched_and_never_changed(
 ) -> None:
     delete(admin, say(ada, general))
     measure(admin, member(bob, general), "silence", minutes=60, reason="shouting")
+
+    assert [
+        line.split(">")[1].split("<")[0] for line in admin.get(AUDIT).content.decode().split("field-about")[1:]
+    ] == [
+        "bob",
+        "ada",
+    ]
 
     def numbers(**query: Any) -> list[int]:
         page = admin.get(AUDIT, query)
@@ -475,6 +501,16 @@ def test_the_list_costs_the_same_queries_for_40_messages_as_for_one(
         admin.get(MESSAGES)
 
 
+def test_the_audit_log_costs_the_same_queries_for_40_entries_as_for_one(
+    admin: Client, general: Channel, ada: User, django_assert_max_num_queries: Any
+) -> None:
+    for _ in range(40):
+        delete(admin, say(ada, general))
+
+    with django_assert_max_num_queries(18):
+        admin.get(AUDIT)
+
+
 def test_hostile_queries_of_the_list_are_pages_too(admin: Client, general: Channel, ada: User) -> None:
     say(ada, general)
 
@@ -487,6 +523,8 @@ def test_hostile_queries_of_the_list_are_pages_too(admin: Client, general: Chann
         {"x": "y"},
     ):
         assert admin.get(MESSAGES, query, follow=True).status_code == 200, query
+    for query in ({"actor": "9" * 40}, {"actor": "x"}, {"workspace": "9" * 40}, {"action__exact": "x"}):
+        assert admin.get(AUDIT, query, follow=True).status_code == 200, query
     for pk in ("x", "0", "-1", "9" * 40):
         assert admin.get(f"{MESSAGES}{pk}/change/", follow=True).status_code == 200, pk
 
