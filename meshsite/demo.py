@@ -7,6 +7,8 @@ from django.contrib.auth.models import Group
 from django.db import transaction
 
 from groups.actions.channels import create_channel, join_channel
+from groups.actions.pins import pin_message
+from groups.actions.reactions import react
 from groups.actions.sending import send_message
 from groups.actions.workspaces import create_workspace, join_open_workspace
 from groups.models import Message, User
@@ -15,15 +17,26 @@ from realtime import clock
 DEMO_PASSWORD = "meshsite-demo"
 PEOPLE = {"alice": "Alice", "bob": "Bob", "carol": "Carol", "dave": "Dave"}
 
-TALK = [
-    ("alice", "Good morning, and welcome to **#general**. Everything here is live: open a second window and see."),
-    ("bob", "Morning! The new release notes are up. Could somebody read them before noon?"),
-    ("carol", "おはようございます。日本語のリリースノートも今日中に用意しますね。"),
-    ("dave", "I tried the upgrade on the test machine:\n\n```\nmake run\n```\n\nTwo minutes, no surprises."),
-    ("alice", "Nice. Three things before we announce it:\n\n1. read the notes\n2. translate them\n3. cake 🍰"),
-    ("carol", "ケーキ、賛成です!🍰 チーズケーキがいいな。"),
-    ("bob", "> cake\n\nSeconded. Notes are [here](https://example.org/notes), by the way."),
+TALK: list[tuple[str, str, dict[str, str]]] = [
+    (
+        "alice",
+        "Good morning, and welcome to **#general**. Everything here is live: open a second window and see.",
+        {"👋": "bob dave"},
+    ),
+    ("bob", "Morning! The new release notes are up. Could somebody read them before noon?", {}),
+    ("carol", "おはようございます。日本語のリリースノートも今日中に用意しますね。", {"🙏": "alice bob dave"}),
+    (
+        "dave",
+        "I tried the upgrade on the test machine:\n\n```\nmake run\n```\n\nTwo minutes, no surprises.",
+        {"🎉": "alice carol", "👀": "bob"},
+    ),
+    ("alice", "Nice. Three things before we announce it:\n\n1. read the notes\n2. translate them\n3. cake 🍰", {}),
+    ("carol", "ケーキ、賛成です!🍰 チーズケーキがいいな。", {"❤️": "alice"}),
+    ("bob", "> cake\n\nSeconded. Notes are [here](https://example.org/notes), by the way.", {}),
 ]
+"""Who says what, and who reacts to it with what."""
+PINNED = 4
+"""Of TALK: the one with what is to be done."""
 
 
 def load() -> None:
@@ -42,10 +55,14 @@ def load() -> None:
             join_open_workspace(user=people[name], workspace_id=workspace.pk)
             join_channel(user=people[name], channel_id=general.pk)
         started_at = clock.now() - timedelta(hours=2)
-        for minutes, (name, body) in enumerate(TALK):
-            sent = send_message(author=people[name], channel_id=general.pk, body=body)
-            sent_at = started_at + timedelta(minutes=11 * minutes)
-            Message.objects.filter(pk=sent.message.pk).update(created_at=sent_at)
+        for number, (name, body, reactions) in enumerate(TALK):
+            message = send_message(author=people[name], channel_id=general.pk, body=body).message
+            Message.objects.filter(pk=message.pk).update(created_at=started_at + timedelta(minutes=11 * number))
+            for emoji, names in reactions.items():
+                for reactor in names.split():
+                    react(reactor=people[reactor], message_id=message.pk, emoji=emoji)
+            if number == PINNED:
+                pin_message(pinner=alice, message_id=message.pk)
 
 
 def _person(username: str, display_name: str) -> User:

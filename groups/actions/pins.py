@@ -2,8 +2,8 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from groups import roles
+from groups.actions.locks import check_writable
 from groups.actions.messages import lock_message
-from groups.actions.sending import check_writable
 from groups.actions.silence import check_not_silenced
 from groups.audiences import members_of
 from groups.events import MessagePinned

@@ -47,6 +47,16 @@ def test_the_demo_is_four_people_in_general_who_have_talked(demo: User) -> None:
     assert channel.messages.filter(body__contains="日本語").exists()
 
 
+def test_in_the_demo_some_have_reacted_and_a_message_is_pinned(api: Api, demo: User, settings: LazySettings) -> None:
+    settings.DEBUG = True
+    channel, call = Channel.objects.get(), api(demo)
+    messages = call("message.list", channel_id=channel.pk).body["messages"]
+
+    assert sum(len(message["reactions"]) for message in messages) >= 4
+    assert call("message.pins", channel_id=channel.pk).body["messages"] == [row for row in messages if row["pinned"]]
+    assert any(row["pinned"] for row in messages)
+
+
 def test_loading_it_again_changes_nothing(demo: User) -> None:
     before = stored()
 
