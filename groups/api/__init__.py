@@ -1,12 +1,25 @@
 """What clients call: parse, call one action or QuerySet, shape the answer."""
 
-from groups.api import channels, cursors, mentions, messages, pins, reactions, threads, users, versions, workspaces
+from groups.api import (
+    channels,
+    cursors,
+    mentions,
+    messages,
+    moderation,
+    pins,
+    reactions,
+    threads,
+    users,
+    versions,
+    workspaces,
+)
 
 __all__ = [
     "channels",
     "cursors",
     "mentions",
     "messages",
+    "moderation",
     "pins",
     "reactions",
     "threads",

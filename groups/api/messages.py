@@ -6,6 +6,7 @@ from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from groups.actions.messages import delete_message, edit_message
+from groups.actions.moderation import REASON_CHARACTERS
 from groups.actions.sending import Draft, Sent, send_message, send_messages
 from groups.api.callers import user_of
 from groups.api.channels import readable_channel
@@ -105,7 +106,8 @@ class ChangesParams(Params):
 
 @method("message.changes", params=ChangesParams, answer=ChangesAnswer, scope="read")
 def changes(caller: Caller, params: dict[str, Any]) -> ChangesAnswer:
-    """Everything in a channel that was sent, edited or deleted since a `rev`, as it is now; deleted ones as tombstones.
+    """Every message of a channel that changed since a `rev`, by a reaction or a pin too, as it is now; deleted ones as
+    tombstones.
 
     Go on with the `rev` of the answer. It catches up what history by id cannot: changes of older messages.
     """
@@ -137,9 +139,16 @@ class MessageParams(Params):
     message_id = id_field()
 
 
-@method("message.delete", params=MessageParams, answer=DeletedAnswer, scope="write")
+class MessageDeleteParams(MessageParams):
+    reason = Text(max_length=REASON_CHARACTERS, required=False)
+
+
+@method("message.delete", params=MessageDeleteParams, answer=DeletedAnswer, scope="write")
 def delete(caller: Caller, params: dict[str, Any]) -> DeletedAnswer:
-    """Erase a message. Its author, the channel's admins and the workspace's moderators may."""
+    """Erase a message. Its author, the channel's admins and the workspace's moderators may.
+
+    Of somebody else's message the audit log has the `reason`, of one's own nothing.
+    """
     message = delete_message(deleter=user_of(caller), **params)
     return {"message_id": message.pk, "channel_id": message.channel_id}
 

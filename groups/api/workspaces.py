@@ -3,6 +3,7 @@ from typing import Any, TypedDict
 from django.utils.translation import gettext as _
 from rest_framework import serializers
 
+from groups.actions.moderation import REASON_CHARACTERS
 from groups.actions.workspaces import (
     create_workspace,
     invite_to_workspace,
@@ -176,9 +177,16 @@ def change_role(caller: Caller, params: dict[str, Any]) -> MemberRoleAnswer:
     return {"member": {"user_id": member.user_id, "role": member.role}}
 
 
-@method("workspace.remove_member", params=WorkspaceMemberParams, answer=RemovedAnswer, scope="write")
+class WorkspaceRemoveParams(WorkspaceMemberParams):
+    reason = Text(max_length=REASON_CHARACTERS, required=False)
+
+
+@method("workspace.remove_member", params=WorkspaceRemoveParams, answer=RemovedAnswer, scope="write")
 def remove(caller: Caller, params: dict[str, Any]) -> RemovedAnswer:
-    """Take somebody out of a workspace and all its channels. Who is not in it stays so."""
+    """Take somebody out of a workspace and all its channels. Who is not in it stays so.
+
+    The audit log has the `reason`.
+    """
     remove_member(remover=user_of(caller), **params)
     return {"workspace_id": params["workspace_id"], "user_id": params["user_id"]}
 

@@ -387,6 +387,48 @@ def test_a_role_in_the_workspace_decides_without_a_right_over_the_site(
     ]
 
 
+def test_a_moderator_of_the_workspace_silences_through_the_api(
+    at: Any, api: Api, general: Channel, mia: User, ada: User, bob: User, eve: User
+) -> None:
+    member = {"workspace_id": general.workspace_id, "user_id": ada.pk, "reason": "insults"}
+
+    answer = api(mia)("workspace.silence_member", **member, minutes=60)
+    assert answer.body == {
+        "workspace_id": general.workspace_id,
+        "user_id": ada.pk,
+        "silenced_until": "2026-11-21T10:00:00.000Z",
+    }
+    for door, said in ((api(bob), (403, "forbidden")), (api(ada), (403, "forbidden")), (api(eve), (404, "not_found"))):
+        assert door("workspace.silence_member", **member, minutes=60).said == said
+        assert door("workspace.unsilence_member", **member).said == said
+    assert api(mia)("workspace.unsilence_member", **member).body["silenced_until"] is None
+    assert [(actor, action, reason) for actor, action, _target, _id, reason, _details in written()] == [
+        (mia, AuditAction.MEMBER_SILENCED, "insults"),
+        (mia, AuditAction.MEMBER_UNSILENCED, "insults"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"minutes": 0}, {"minutes": 366 * 24 * 60 + 1}, {"minutes": "60"}, {"reason": " "}, {"reason": "x" * 501}]
+)
+def test_a_silence_through_the_api_needs_a_time_and_a_reason(
+    at: Any, api: Api, general: Channel, mia: User, ada: User, wrong: dict[str, Any]
+) -> None:
+    right = {"workspace_id": general.workspace_id, "user_id": ada.pk, "reason": "insults", "minutes": 60}
+
+    assert api(mia)("workspace.silence_member", **right | wrong).said == (400, "invalid")
+    assert not WorkspaceMember.objects.filter(silenced_until__isnull=False).exists()
+
+
+def test_reasons_of_the_page_are_written_down(api: Api, general: Channel, mia: User, ada: User) -> None:
+    message = say(ada, general)
+
+    api(mia)("message.delete", message_id=message.pk, reason="insult")
+    api(mia)("workspace.remove_member", workspace_id=general.workspace_id, user_id=ada.pk, reason="spam")
+
+    assert [entry[4] for entry in written()] == ["insult", "spam"]
+
+
 def test_a_removal_is_told_and_written_down(
     nora: User, api: Api, general: Channel, direct: Channel, grace: User, ada: User, bob: User
 ) -> None:
