@@ -6,6 +6,8 @@ from functools import partial
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -276,9 +278,9 @@ def test_who_follows_again_has_read_what_came_meanwhile(api: Api, root: Message,
     assert (thread["last_read_id"], thread["unread_count"]) == (reply.pk, 0)
 
 
-def full(root: Message) -> None:
-    """Give a thread as many followers as it can have."""
-    crowd = User.objects.bulk_create(User(username=f"crowd{number}") for number in range(THREAD_FOLLOWERS))
+def full(root: Message, *, followers: int = THREAD_FOLLOWERS) -> None:
+    """Give a thread as many followers as it can have, or fewer."""
+    crowd = User.objects.bulk_create(User(username=f"crowd{root.pk}-{number}") for number in range(followers))
     now = clock.now()
     ChannelMember.objects.bulk_create(
         ChannelMember(channel=root.channel, user=user, joined_rev=1, joined_at=now) for user in crowd
@@ -328,6 +330,30 @@ def test_those_for_whom_a_thread_is_the_same_share_an_event_and_all_cost_the_sam
 
 
 QUERIES_OF_A_REPLY = 14
+
+
+def test_what_one_does_in_a_thread_costs_the_same_queries_in_a_big_one(
+    general: Channel, grace: User, ada: User, bob: User
+) -> None:
+    costs = []
+    for followers in (2, 200):
+        root = say(ada, general)
+        replies = [reply_to(root, bob) for _ in range(1 + followers // 20)]
+        full(root, followers=followers)
+        follow = queries_of(partial(follow_thread, follower=grace, message_id=root.pk))
+        place = reply_to(root, bob).pk
+        mark = queries_of(partial(mark_thread_read, reader=grace, message_id=root.pk, last_read_id=place))
+        unfollow = queries_of(partial(unfollow_thread, follower=grace, message_id=root.pk))
+        delete = queries_of(partial(delete_message, deleter=bob, message_id=replies[0].pk))
+        costs.append((follow, mark, unfollow, delete))
+
+    assert costs[0] == costs[1]
+
+
+def queries_of(deed: Callable[[], Any]) -> int:
+    with CaptureQueriesContext(connection) as queries:
+        deed()
+    return len(queries)
 
 
 def test_marking_moves_the_place_and_counts_what_is_left(api: Api, root: Message, ada: User, bob: User) -> None:
