@@ -44,7 +44,7 @@ def leave_channel(*, user: User, channel_id: int) -> Channel:
     with transaction.atomic():
         channel = lock_channel(user, channel_id)
         check_named(channel)
-        _remove([channel], user)
+        take_out([channel], user)
     return channel
 
 
@@ -78,7 +78,7 @@ def remove_member(*, remover: User, channel_id: int, user_id: int) -> Channel:
             raise ValidationError({"user_id": _("To go yourself, leave the channel.")})
         member = channel.members.filter(user=user_id).select_related("user").first()
         if member is not None:
-            _remove([channel], member.user)
+            take_out([channel], member.user)
     return channel
 
 
@@ -88,7 +88,7 @@ def remove_from_all(*, workspace: Workspace, user: User) -> None:
     The caller holds the workspace's lock, so that nobody adds them anywhere meanwhile.
     """
     found = workspace.channels.filter(members__user=user).values("pk")
-    _remove(list(Channel.objects.select_for_update().filter(pk__in=found).order_by("pk")), user)
+    take_out(list(Channel.objects.select_for_update().filter(pk__in=found).order_by("pk")), user)
 
 
 def mute_channel(*, user: User, channel_id: int, muted: bool | None = None, notify: str | None = None) -> Channel:
@@ -131,7 +131,7 @@ def add(channel: Channel, added: Sequence[User], *, role: ChannelRole) -> None:
     publish_all([Publication(event, to, channel.order) for event, to in told])
 
 
-def _remove(channels: Sequence[Channel], user: User) -> None:
+def take_out(channels: Sequence[Channel], user: User) -> None:
     """Take a member out of channels under their locks: who stays is told, and they hear nothing of them any more."""
     channel_ids = [channel.pk for channel in channels]
     ChannelMember.objects.filter(channel__in=channel_ids, user=user).delete()

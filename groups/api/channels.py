@@ -3,7 +3,13 @@ from typing import Any, TypedDict
 from django.utils.translation import gettext as _
 from rest_framework import serializers
 
-from groups.actions.channels import archive_channel, create_channel, update_channel
+from groups.actions.channels import (
+    NAME_CHARACTERS,
+    TOPIC_CHARACTERS,
+    archive_channel,
+    create_channel,
+    update_channel,
+)
 from groups.actions.direct import open_direct_channel
 from groups.actions.locks import refusal_of
 from groups.actions.membership import (
@@ -75,8 +81,8 @@ def own_channels(user: User, **of: Any) -> list[OwnChannelPayload]:
 class ChannelCreateParams(Params):
     workspace_id = id_field()
     kind = serializers.ChoiceField(choices=Kind.choices)
-    name = Text(max_length=80, required=False, allow_blank=True, default="")
-    topic = Text(max_length=250, required=False, allow_blank=True, default="")
+    name = Text(max_length=NAME_CHARACTERS, required=False, allow_blank=True, default="")
+    topic = Text(max_length=TOPIC_CHARACTERS, required=False, allow_blank=True, default="")
     peer_ids = serializers.ListField(child=id_field(), required=False, max_length=8)
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:
@@ -108,8 +114,8 @@ class ChannelParams(Params):
 
 
 class ChannelUpdateParams(ChannelParams):
-    name = Text(max_length=80, required=False)
-    topic = Text(max_length=250, required=False, allow_blank=True)
+    name = Text(max_length=NAME_CHARACTERS, required=False)
+    topic = Text(max_length=TOPIC_CHARACTERS, required=False, allow_blank=True)
     kind = serializers.ChoiceField(choices=Kind.choices, required=False)
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:

@@ -1,14 +1,16 @@
-"""channel.create, list, browse, join, leave and members."""
+"""channel.create, update, archive, list and browse."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from groups.actions.channels import create_channel, join_channel, leave_channel, open_direct_channel
-from groups.models import Channel, ReadCursor, User, Workspace
+from groups.actions.channels import archive_channel, create_channel, update_channel
+from groups.actions.direct import open_direct_channel
+from groups.actions.membership import join_channel
+from groups.models import Channel, User, Workspace
 from groups.models.channel import Kind
-from groups.payloads import profile_payload
+from groups.models.workspace import Role
 from realtime.errors import Conflict
 from tests.cast import Api, at_once, bring, ids, make_channel, make_user, names, published, say, stored
 
@@ -104,75 +106,6 @@ def test_name_and_people_have_to_fit_the_kind(
     assert not Channel.objects.exists()
 
 
-def test_a_direct_channel_names_its_members(api: Api, workspace: Workspace, ada: User, bob: User) -> None:
-    channel = api(ada)("channel.create", workspace_id=workspace.pk, kind="direct", peer_ids=[bob.pk]).body["channel"]
-
-    assert set(channel) == CHANNEL_FIELDS | {"members"}
-    assert [member["username"] for member in channel["members"]] == ["ada", "bob"]
-    assert (channel["kind"], channel["name"], channel["role"]) == ("direct", "", "member")
-
-
-def test_both_sides_of_a_new_direct_channel_are_told(workspace: Workspace, ada: User, bob: User) -> None:
-    with published() as told:
-        channel = open_direct_channel(creator=ada, workspace_id=workspace.pk, other_ids=[bob.pk])
-
-    assert names(told) == ["channel.added"]
-    assert told[0].user_ids == ids(ada, bob)
-    assert told[0].data["channel"]["id"] == channel.pk
-    assert [member["id"] for member in told[0].data["channel"]["members"]] == [ada.pk, bob.pk]
-
-
-@pytest.mark.parametrize("peers", [["bob", "grace"], ["grace", "bob"], ["grace", "ada", "bob", "bob"]])
-def test_a_direct_channel_exists_once_per_set_of_people(
-    api: Api, workspace: Workspace, ada: User, bob: User, grace: User, peers: list[str]
-) -> None:
-    first = open_direct_channel(creator=grace, workspace_id=workspace.pk, other_ids=[ada.pk, bob.pk])
-    who = {"ada": ada, "bob": bob, "grace": grace}
-
-    with published() as told:
-        answer = api(ada)(
-            "channel.create", workspace_id=workspace.pk, kind="direct", peer_ids=[who[peer].pk for peer in peers]
-        )
-
-    assert answer.body["channel"]["id"] == first.pk
-    assert told == []
-
-
-def test_a_direct_channel_with_oneself_alone_is_a_notepad(api: Api, workspace: Workspace, ada: User) -> None:
-    channel = api(ada)("channel.create", workspace_id=workspace.pk, kind="direct", peer_ids=[]).body["channel"]
-
-    assert [member["id"] for member in channel["members"]] == [ada.pk]
-
-
-def test_a_direct_channel_is_for_members_of_the_workspace_who_are_active(
-    api: Api, workspace: Workspace, ada: User, bob: User, eve: User
-) -> None:
-    bob.is_active = False
-    bob.save()
-    call = api(ada)
-
-    refused = [
-        call("channel.create", workspace_id=workspace.pk, kind="direct", peer_ids=[peer_id])
-        for peer_id in (eve.pk, 10**9, bob.pk)
-    ]
-
-    assert {answer.said for answer in refused} == {(400, "invalid")}
-    assert refused[0].body == refused[1].body
-    assert not Channel.objects.exists()
-
-
-@pytest.mark.django_db(transaction=True)
-def test_concurrent_creates_from_both_sides_give_one_direct_channel(workspace: Workspace, ada: User, bob: User) -> None:
-    def open_from(creator: User, other: User) -> Callable[[], int]:
-        return lambda: open_direct_channel(creator=creator, workspace_id=workspace.pk, other_ids=[other.pk]).pk
-
-    with published() as told:
-        got = at_once(*[open_from(ada, bob), open_from(bob, ada)] * 3)
-
-    assert set(got) == {Channel.objects.get().pk}
-    assert names(told) == ["channel.added"]
-
-
 @pytest.mark.django_db(transaction=True)
 def test_of_concurrent_creates_of_one_name_exactly_one_wins(workspace: Workspace, ada: User, bob: User) -> None:
     def create_as(creator: User, name: str) -> Callable[[], str]:
@@ -261,131 +194,6 @@ def test_a_stranger_does_not_browse(api: Api, workspace: Workspace, lounge: Chan
     assert api(eve)("channel.browse", workspace_id=workspace.pk).said == (404, "not_found")
 
 
-def test_who_joins_sees_the_channel_with_nothing_unread(api: Api, lounge: Channel, grace: User, ada: User) -> None:
-    message = [say(grace, lounge) for _ in range(3)][-1]
-
-    channel = api(ada)("channel.join", channel_id=lounge.pk).body["channel"]
-
-    assert (channel["unread_count"], channel["last_read_id"]) == (0, message.pk)
-    assert (channel["role"], channel["member_count"]) == ("member", 2)
-
-
-def test_who_joins_is_told_of_the_channel_and_the_others_of_them(
-    api: Api, lounge: Channel, grace: User, ada: User
-) -> None:
-    with published() as told:
-        answer = api(ada)("channel.join", channel_id=lounge.pk)
-
-    assert [(event.name, event.user_ids) for event in told] == [
-        ("channel.added", ids(ada)),
-        ("channel.member_joined", ids(grace)),
-    ]
-    assert told[0].data == answer.body
-    assert told[1].data == {
-        "channel_id": lounge.pk,
-        "user": profile_payload(ada),
-        "member_count": 2,
-    }
-
-
-def test_what_is_said_after_somebody_joined_reaches_them(lounge: Channel, grace: User, ada: User) -> None:
-    join_channel(user=ada, channel_id=lounge.pk)
-
-    with published() as told:
-        say(grace, lounge)
-
-    assert told[0].user_ids == ids(grace, ada)
-
-
-def test_joining_again_changes_nothing_and_tells_nobody(api: Api, lounge: Channel, ada: User) -> None:
-    call = api(ada)
-    first = call("channel.join", channel_id=lounge.pk)
-    before = stored()
-
-    assert call("channel.join", channel_id=lounge.pk).body == first.body
-    assert stored() == before
-
-
-def test_private_and_direct_channels_cannot_be_joined(
-    api: Api, secret: Channel, direct: Channel, ada: User, grace: User
-) -> None:
-    assert api(ada)("channel.join", channel_id=secret.pk).said == (404, "not_found")
-    assert api(grace)("channel.join", channel_id=direct.pk).said == (404, "not_found")
-
-
-def test_guests_and_strangers_join_nothing(api: Api, lounge: Channel, gus: User, eve: User) -> None:
-    assert api(gus)("channel.join", channel_id=lounge.pk).said == (404, "not_found")
-    assert api(eve)("channel.join", channel_id=lounge.pk).said == (404, "not_found")
-
-
-def test_who_leaves_and_who_stays_are_told(api: Api, general: Channel, grace: User, ada: User, bob: User) -> None:
-    with published() as told:
-        answer = api(ada)("channel.leave", channel_id=general.pk)
-
-    assert answer.body == {"channel_id": general.pk}
-    assert [(event.name, event.user_ids, event.data) for event in told] == [
-        ("channel.member_left", ids(grace, bob), {"channel_id": general.pk, "user_id": ada.pk, "member_count": 2}),
-        ("channel.removed", ids(ada), {"channel_id": general.pk}),
-    ]
-
-
-def test_who_left_hears_nothing_more(general: Channel, grace: User, ada: User, bob: User) -> None:
-    say(bob, general)
-    leave_channel(user=ada, channel_id=general.pk)
-
-    with published() as told:
-        say(bob, general)
-
-    assert told[0].user_ids == ids(grace, bob)
-    assert not ReadCursor.objects.filter(user=ada).exists()
-
-
-def test_leaving_again_is_refused_and_tells_nobody(api: Api, general: Channel, ada: User) -> None:
-    call = api(ada)
-    call("channel.leave", channel_id=general.pk)
-    before = stored()
-
-    assert call("channel.leave", channel_id=general.pk).said == (403, "not_a_member")
-    assert stored() == before
-
-
-def test_who_comes_back_has_nothing_unread(api: Api, general: Channel, ada: User, bob: User) -> None:
-    call = api(ada)
-    call("channel.leave", channel_id=general.pk)
-    say(bob, general)
-
-    assert call("channel.join", channel_id=general.pk).body["channel"]["unread_count"] == 0
-
-
-def test_a_direct_channel_cannot_be_left(api: Api, direct: Channel, ada: User) -> None:
-    assert api(ada)("channel.leave", channel_id=direct.pk).said == (409, "direct_channel")
-    assert direct.members.count() == 2
-
-
-def test_a_stranger_leaves_nothing(api: Api, secret: Channel, ada: User) -> None:
-    assert api(ada)("channel.leave", channel_id=secret.pk).said == (404, "not_found")
-
-
-def test_members_come_by_user_id_in_pages(api: Api, general: Channel, grace: User, ada: User, bob: User) -> None:
-    call = api(bob)
-
-    first = call("channel.members", channel_id=general.pk, limit=2).body
-    rest = call.get("channel.members", channel_id=general.pk, limit=2, after_id=first["next_after_id"]).body
-
-    assert [row["user"]["id"] for row in first["members"] + rest["members"]] == [grace.pk, ada.pk, bob.pk]
-    assert [set(row) for row in first["members"]] == [{"user", "role", "joined_at"}] * 2
-    assert ([row["role"] for row in first["members"]], first["has_more"]) == (["admin", "member"], True)
-    assert (rest["has_more"], rest["next_after_id"]) == (False, bob.pk)
-
-
-def test_members_are_shown_to_members(
-    api: Api, general: Channel, lounge: Channel, secret: Channel, ada: User, eve: User
-) -> None:
-    assert api(ada)("channel.members", channel_id=lounge.pk).said == (403, "not_a_member")
-    assert api(ada)("channel.members", channel_id=secret.pk).said == (404, "not_found")
-    assert api(eve)("channel.members", channel_id=general.pk).said == (404, "not_found")
-
-
 def test_who_left_the_workspace_sees_none_of_its_public_channels(lounge: Channel, ada: User) -> None:
     ada.workspace_memberships.all().delete()
 
@@ -408,3 +216,207 @@ def test_the_list_costs_the_same_queries_for_30_channels_as_for_two(
 
     assert len(channels) == 30
     assert {len(row["members"]) for row in channels if row["kind"] == Kind.DIRECT} == {3}
+
+
+def test_an_admin_of_the_channel_renames_it_and_its_members_are_told(
+    api: Api, general: Channel, grace: User, ada: User, bob: User
+) -> None:
+    with published() as told:
+        answer = api(grace)("channel.update", channel_id=general.pk, name="# Plaza ", topic=" Come  in ")
+
+    channel = answer.body["channel"]
+    assert (channel["name"], channel["topic"], channel["kind"]) == ("Plaza", "Come in", "public")
+    assert [(event.name, event.user_ids) for event in told] == [("channel.updated", ids(grace, ada, bob))]
+    assert told[0].data["channel"] == {name: channel[name] for name in told[0].data["channel"]}
+    assert set(told[0].data["channel"]) == CHANNEL_FIELDS & set(told[0].data["channel"]) >= {"rev", "member_count"}
+
+
+def test_a_workspace_admin_who_is_a_member_changes_the_channel(
+    api: Api, workspace: Workspace, general: Channel
+) -> None:
+    admin = bring(make_user("linus"), workspace, role=Role.ADMIN)
+    refused = api(admin)("channel.update", channel_id=general.pk, topic="new")
+    join_channel(user=admin, channel_id=general.pk)
+
+    assert refused.said == (403, "not_a_member")
+    assert api(admin)("channel.update", channel_id=general.pk, topic="new").body["channel"]["topic"] == "new"
+
+
+@pytest.mark.parametrize("change", [{"name": "plaza"}, {"topic": "new"}, {"kind": "private"}])
+def test_members_and_strangers_do_not_change_a_channel(
+    api: Api, general: Channel, secret: Channel, ada: User, eve: User, change: dict[str, str]
+) -> None:
+    member, stranger = api(ada), api(eve)
+    before = stored()
+
+    assert member("channel.update", channel_id=general.pk, **change).said == (403, "forbidden")
+    assert member("channel.update", channel_id=secret.pk, **change).said == (404, "not_found")
+    assert stranger("channel.update", channel_id=general.pk, **change).said == (404, "not_found")
+    assert stored() == before
+
+
+def test_a_change_to_what_is_there_tells_nobody(api: Api, general: Channel, grace: User) -> None:
+    call = api(grace)
+    before = stored()
+
+    answer = call("channel.update", channel_id=general.pk, name="general", kind="public", topic=general.topic)
+
+    assert answer.status == 200
+    assert stored() == before
+
+
+def test_an_update_says_what_to_change(api: Api, general: Channel, grace: User) -> None:
+    assert api(grace)("channel.update", channel_id=general.pk).said == (400, "invalid")
+
+
+def test_a_name_of_its_own_may_change_its_case(api: Api, general: Channel, grace: User) -> None:
+    assert api(grace)("channel.update", channel_id=general.pk, name="GENERAL").body["channel"]["name"] == "GENERAL"
+
+
+def test_a_channel_is_not_renamed_to_another_ones_name(
+    api: Api, general: Channel, lounge: Channel, grace: User
+) -> None:
+    answer = api(grace)("channel.update", channel_id=general.pk, name="Lounge")
+
+    assert answer.said == (409, "name_taken")
+    assert "#lounge" in answer.body["detail"]
+
+
+def test_a_taken_name_of_a_channel_that_i_may_not_see_is_not_told(api: Api, general: Channel, ada: User) -> None:
+    mine = api(ada)("channel.create", workspace_id=general.workspace_id, kind="public", name="mine").body["channel"]
+    make_channel(general.created_by, general.workspace, "Secret plans", kind="private")
+
+    answer = api(ada)("channel.update", channel_id=mine["id"], name="secret plans")
+
+    assert answer.said == (409, "name_taken")
+    assert "Secret" not in answer.body["detail"]
+
+
+def test_a_public_channel_becomes_private_and_leaves_what_others_browse(
+    api: Api, general: Channel, grace: User, mia: User, gus: User
+) -> None:
+    outsider = bring(make_user("linus"), general.workspace)
+
+    answer = api(grace)("channel.update", channel_id=general.pk, kind="private")
+
+    assert answer.body["channel"]["kind"] == "private"
+    assert api(outsider)("channel.browse", workspace_id=general.workspace_id).body["channels"] == []
+    assert api(outsider)("channel.join", channel_id=general.pk).said == (404, "not_found")
+
+
+@pytest.mark.parametrize("kind", ["public", "direct"])
+def test_a_private_channel_stays_private(api: Api, secret: Channel, grace: User, kind: str) -> None:
+    assert api(grace)("channel.update", channel_id=secret.pk, kind=kind).said == (409, "conversion_refused")
+
+
+@pytest.mark.parametrize("change", [{"name": "plaza"}, {"topic": "new"}, {"kind": "public"}])
+def test_a_direct_channel_is_not_changed(api: Api, direct: Channel, ada: User, change: dict[str, str]) -> None:
+    assert api(ada)("channel.update", channel_id=direct.pk, **change).said == (409, "direct_channel")
+    assert api(ada)("channel.archive", channel_id=direct.pk).said == (409, "direct_channel")
+
+
+def test_an_archived_channel_stays_with_its_members_and_leaves_the_others(
+    api: Api, general: Channel, grace: User, ada: User, bob: User
+) -> None:
+    outsider = bring(make_user("linus"), general.workspace)
+    message = say(ada, general)
+
+    with published() as told:
+        answer = api(grace)("channel.archive", channel_id=general.pk)
+
+    assert answer.body["channel"]["archived"] is True
+    assert [(event.name, event.user_ids) for event in told] == [("channel.updated", ids(grace, ada, bob))]
+    assert told[0].data["channel"]["archived"] is True
+    assert [channel["archived"] for channel in api(ada)("channel.list").body["channels"]] == [True]
+    assert [one["id"] for one in api(ada)("message.list", channel_id=general.pk).body["messages"]] == [message.pk]
+    assert api(outsider)("channel.browse", workspace_id=general.workspace_id).body["channels"] == []
+    assert api(outsider)("channel.join", channel_id=general.pk).said == (404, "not_found")
+
+
+def test_nothing_is_written_in_an_archived_channel(api: Api, general: Channel, grace: User, ada: User) -> None:
+    outsider = bring(make_user("linus"), general.workspace)
+    archive_channel(archiver=grace, channel_id=general.pk)
+    call = api(grace)
+    before = stored()
+
+    deeds: dict[str, dict[str, Any]] = {
+        "message.send": {"body": "hello"},
+        "channel.update": {"topic": "new"},
+        "channel.add_members": {"user_ids": [outsider.pk]},
+        "typing.relay": {"state": "start"},
+    }
+    for method, params in deeds.items():
+        assert call(method, channel_id=general.pk, **params).said == (409, "channel_archived"), method
+    assert stored() == before
+
+
+def test_an_archived_channel_comes_back(api: Api, general: Channel, grace: User, ada: User) -> None:
+    archive_channel(archiver=grace, channel_id=general.pk)
+
+    with published() as told:
+        answer = api(grace)("channel.archive", channel_id=general.pk, archived=False)
+
+    assert answer.body["channel"]["archived"] is False
+    assert names(told) == ["channel.updated"]
+    assert say(ada, general).pk
+
+
+@pytest.mark.parametrize("archived", [True, False])
+def test_archiving_again_changes_nothing(api: Api, general: Channel, grace: User, archived: bool) -> None:
+    call = api(grace)
+    call("channel.archive", channel_id=general.pk, archived=archived)
+    before = stored()
+
+    assert call("channel.archive", channel_id=general.pk, archived=archived).status == 200
+    assert stored() == before
+
+
+def test_members_and_strangers_archive_nothing(
+    api: Api, general: Channel, secret: Channel, ada: User, eve: User
+) -> None:
+    assert api(ada)("channel.archive", channel_id=general.pk).said == (403, "forbidden")
+    assert api(ada)("channel.archive", channel_id=secret.pk).said == (404, "not_found")
+    assert api(eve)("channel.archive", channel_id=general.pk).said == (404, "not_found")
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_of_two_renames_to_one_name_exactly_one_wins(workspace: Workspace, grace: User) -> None:
+    channels = [make_channel(grace, workspace, f"channel {number}") for number in range(4)]
+
+    def rename(channel: Channel) -> Callable[[], str]:
+        def run() -> str:
+            try:
+                return update_channel(editor=grace, channel_id=channel.pk, name="Tea").name
+            except Conflict as refusal:
+                return refusal.code
+
+        return run
+
+    with published() as told:
+        got = at_once(*map(rename, channels))
+
+    assert sorted(got) == ["Tea", *["name_taken"] * 3]
+    assert (names(told), workspace.channels.filter(name="Tea").count()) == (["channel.updated"], 1)
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_what_is_sent_while_a_channel_is_archived_comes_before_or_is_refused(
+    general: Channel, grace: User, ada: User
+) -> None:
+    def send() -> str:
+        try:
+            return str(say(ada, general).rev)
+        except Conflict as refusal:
+            return refusal.code
+
+    def archive() -> str:
+        return f"archived {archive_channel(archiver=grace, channel_id=general.pk).rev}"
+
+    got = at_once(*[send] * 5, archive, *[send] * 5)
+
+    [archived_rev] = [int(outcome.split()[1]) for outcome in got if outcome.startswith("archived")]
+    sent = [int(outcome) for outcome in got if outcome.isdecimal()]
+    assert all(rev < archived_rev for rev in sent)
+    assert got.count("channel_archived") == 10 - len(sent)
