@@ -14,6 +14,7 @@ from groups.actions import reactions
 from groups.actions.channels import archive_channel
 from groups.actions.membership import add_members
 from groups.actions.messages import delete_message, edit_message
+from groups.actions.pins import pin_message
 from groups.models import Channel, Message, Reaction, User, Workspace
 from realtime import clock
 from realtime.errors import Conflict
@@ -159,6 +160,23 @@ def test_an_edit_keeps_the_reactions(api: Api, general: Channel, ada: User, bob:
         edit_message(editor=ada, message_id=message.pk, body="edited")
 
     assert told[0].data["message"]["reactions"] == [{"emoji": "👍", "user_ids": [bob.pk]}]
+
+
+def test_a_root_keeps_its_reactions_and_pin_when_replies_come_and_go(
+    general: Channel, ada: User, bob: User, grace: User
+) -> None:
+    root = say(ada, general, "root")
+    reactions.react(reactor=bob, message_id=root.pk, emoji="👍")
+    pin_message(pinner=grace, message_id=root.pk)
+
+    with published() as told:
+        reply = say(bob, general, "reply", thread_root_id=root.pk)
+        delete_message(deleter=bob, message_id=reply.pk)
+
+    roots = [event.data["message"] for event in told if event.name == "message.updated"]
+    assert [shown["reply_count"] for shown in roots] == [1, 0]
+    assert [shown["reactions"] for shown in roots] == [[{"emoji": "👍", "user_ids": [bob.pk]}]] * 2
+    assert [shown["pinned"] for shown in roots] == [True, True]
 
 
 def test_a_retried_send_gives_the_message_with_its_reactions(api: Api, general: Channel, ada: User, bob: User) -> None:
