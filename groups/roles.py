@@ -27,18 +27,16 @@ class Deed(StrEnum):
     JOIN_CHANNEL = "join_channel"
 
     MANAGE_CHANNEL = "manage_channel"
-    """Rename it, change its topic, make it private, archive it and bring it back, remove members."""
     ADD_TO_CHANNEL = "add_to_channel"
     DELETE_MESSAGE = "delete_message"
-    """Of somebody else; everybody may delete their own."""
     SEE_VERSIONS = "see_versions"
-    """Earlier texts of somebody else's message; everybody may see those of their own."""
     PIN = "pin"
     MENTION_GROUP = "mention_group"
-    """`@channel` and `@here`."""
 
 
 class Right(NamedTuple):
+    what: str
+    """For docs/roles.md."""
     roles: frozenset[Role]
     refusal: str | Promise
     channel_admins: bool = False
@@ -51,25 +49,50 @@ _MODERATORS: Final = frozenset({Role.OWNER, Role.ADMIN, Role.MODERATOR})
 _MANAGERS: Final = frozenset({Role.OWNER, Role.ADMIN})
 
 RIGHTS: Final[dict[Deed, Right]] = {
-    Deed.UPDATE_WORKSPACE: Right(_MANAGERS, _("Only owners and admins may change the workspace.")),
-    Deed.INVITE: Right(_MANAGERS, _("Only owners and admins may invite.")),
-    Deed.SET_ROLE: Right(_MANAGERS, _("Only owners and admins may change roles.")),
-    Deed.REMOVE_MEMBER: Right(_MODERATORS, _("Only moderators may remove members.")),
-    Deed.SILENCE_MEMBER: Right(_MODERATORS, _("Only moderators may silence members.")),
-    Deed.CREATE_CHANNEL: Right(_ALL_BUT_GUESTS, _("Guests cannot make channels.")),
-    Deed.JOIN_CHANNEL: Right(_ALL_BUT_GUESTS, _("Guests cannot join channels. Somebody has to add them.")),
-    Deed.MANAGE_CHANNEL: Right(
-        _MANAGERS, _("Only the channel's admins and those of the workspace may do this."), channel_admins=True
+    Deed.UPDATE_WORKSPACE: Right(
+        "Rename the workspace; open it to everybody with an account",
+        _MANAGERS,
+        _("Only owners and admins may change the workspace."),
     ),
-    Deed.ADD_TO_CHANNEL: Right(_ALL_BUT_GUESTS, _("Guests cannot add people.")),
+    Deed.INVITE: Right(
+        "Make invites, see the open ones and revoke them", _MANAGERS, _("Only owners and admins may invite.")
+    ),
+    Deed.SET_ROLE: Right(
+        "Give a member another role (to whom: below)", _MANAGERS, _("Only owners and admins may change roles.")
+    ),
+    Deed.REMOVE_MEMBER: Right(
+        "Remove a member from the workspace (whom: below)", _MODERATORS, _("Only moderators may remove members.")
+    ),
+    Deed.SILENCE_MEMBER: Right(
+        "Let a member only read for a time (whom: below)", _MODERATORS, _("Only moderators may silence members.")
+    ),
+    Deed.CREATE_CHANNEL: Right("Make public and private channels", _ALL_BUT_GUESTS, _("Guests cannot make channels.")),
+    Deed.JOIN_CHANNEL: Right(
+        "Browse and join public channels", _ALL_BUT_GUESTS, _("Guests cannot join channels. Somebody has to add them.")
+    ),
+    Deed.MANAGE_CHANNEL: Right(
+        "Rename a channel, change its topic, make it private, archive it, remove members",
+        _MANAGERS,
+        _("Only the channel's admins and those of the workspace may do this."),
+        channel_admins=True,
+    ),
+    Deed.ADD_TO_CHANNEL: Right("Add people to a channel", _ALL_BUT_GUESTS, _("Guests cannot add people.")),
     Deed.DELETE_MESSAGE: Right(
-        _MODERATORS, _("Only its author or a moderator may delete a message."), channel_admins=True
+        "Delete somebody else's message",
+        _MODERATORS,
+        _("Only its author or a moderator may delete a message."),
+        channel_admins=True,
     ),
     Deed.SEE_VERSIONS: Right(
-        _MODERATORS, _("Only its author or a moderator may see the earlier texts."), channel_admins=True
+        "See the earlier texts of somebody else's message",
+        _MODERATORS,
+        _("Only its author or a moderator may see the earlier texts."),
+        channel_admins=True,
     ),
-    Deed.PIN: Right(_ALL_BUT_GUESTS, _("Guests cannot pin messages.")),
-    Deed.MENTION_GROUP: Right(_ALL_BUT_GUESTS, _("Guests cannot mention everybody.")),
+    Deed.PIN: Right("Pin messages and take pins off", _ALL_BUT_GUESTS, _("Guests cannot pin messages.")),
+    Deed.MENTION_GROUP: Right(
+        "Reach people by `@channel` and `@here`", _ALL_BUT_GUESTS, _("Guests cannot mention everybody.")
+    ),
 }
 
 _BELOW_ADMINS: Final = frozenset({Role.MODERATOR, Role.MEMBER, Role.GUEST})

@@ -1,11 +1,14 @@
-"""The protocol's documents, made from the classes and tables that the server runs on."""
+"""The protocol's documents and the table of roles, made from the classes and tables that the server runs on."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any, get_type_hints
 
 from django.conf import settings
 
+from groups.models.workspace import Role
+from groups.roles import OVER, RIGHTS
 from meshsite.schemas import json_schema
 from realtime.commands import METHODS
 from realtime.errors import CODES, Close
@@ -13,7 +16,9 @@ from realtime.events import EPHEMERALS, EVENTS, Ephemeral, Event
 
 ASYNCAPI = settings.BASE_DIR / "docs" / "asyncapi.json"
 PROTOCOL = settings.BASE_DIR / "docs" / "protocol.md"
+ROLES = settings.BASE_DIR / "docs" / "roles.md"
 
+OVER_ROLES = (Role.OWNER, Role.ADMIN, Role.MODERATOR)
 COME_BACK = {Close.RESTART, Close.OVERLOADED, Close.NO_PONG}
 CLOSES = {
     Close.RESTART: "The server restarts or begins its streams anew.",
@@ -29,7 +34,11 @@ CLOSES = {
 
 def documents() -> dict[Any, str]:
     """Path -> text, as the files should be."""
-    return {ASYNCAPI: json.dumps(asyncapi(), indent=2, ensure_ascii=False) + "\n", PROTOCOL: _with_tables()}
+    return {
+        ASYNCAPI: json.dumps(asyncapi(), indent=2, ensure_ascii=False) + "\n",
+        PROTOCOL: _with_tables(PROTOCOL, _tables()),
+        ROLES: _with_tables(ROLES, _tables_of_roles()),
+    }
 
 
 def asyncapi() -> dict[str, Any]:
@@ -129,14 +138,14 @@ def _fields(event: type[Event | Ephemeral]) -> dict[str, Any]:
     return hints
 
 
-def _with_tables() -> str:
-    """protocol.md with its tables made anew; what a person wrote around them stays."""
-    text = PROTOCOL.read_text()
-    for name, rows in _tables().items():
+def _with_tables(document: Path, tables: Mapping[str, list[str]]) -> str:
+    """A document with its tables made anew; what a person wrote around them stays."""
+    text = document.read_text()
+    for name, rows in tables.items():
         begin, end = f"<!-- table: {name} -->\n", "<!-- end -->"
         before, found, rest = text.partition(begin)
         if not found:
-            raise ValueError(f"{PROTOCOL} has no place for the table {name}: {begin.strip()}")
+            raise ValueError(f"{document} has no place for the table {name}: {begin.strip()}")
         text = before + begin + "\n".join(rows) + "\n" + rest[rest.index(end) :]
     return text
 
@@ -164,6 +173,32 @@ def _tables() -> dict[str, list[str]]:
             ),
         ],
     }
+
+
+def _tables_of_roles() -> dict[str, list[str]]:
+    return {
+        "deeds": [
+            f"| deed | {' | '.join(Role)} | channel admin |",
+            "|---" * (len(Role) + 2) + "|",
+            *(
+                f"| {right.what} | {' | '.join('yes' if role in right.roles else '' for role in Role)} |"
+                f" {'yes' if right.channel_admins else ''} |"
+                for right in RIGHTS.values()
+            ),
+        ],
+        "deeds to members": [
+            f"| deed to a member | {' | '.join(OVER_ROLES)} |",
+            "|---" * (len(OVER_ROLES) + 1) + "|",
+            *(
+                f"| `{deed}` | {' | '.join(_named(over.get(role, ())) for role in OVER_ROLES)} |"
+                for deed, over in OVER.items()
+            ),
+        ],
+    }
+
+
+def _named(roles: Collection[Role]) -> str:
+    return "everybody" if len(roles) == len(Role) else ", ".join(role for role in Role if role in roles)
 
 
 def _table_of(events: Mapping[str, type[Event | Ephemeral]]) -> list[str]:

@@ -2,6 +2,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from groups import roles
 from groups.actions.audit import record
 from groups.actions.channels import lock_channel, lock_channel_of
 from groups.actions.followers import Reply, told_of_naming, told_of_threads
@@ -13,9 +14,8 @@ from groups.events import MessageCreated, MessageDeleted, MessageUpdated
 from groups.markdown import parse
 from groups.models import Channel, Message, User
 from groups.models.audit import AuditAction
-from groups.models.channel import ChannelRole
-from groups.models.workspace import MODERATORS
 from groups.payloads import message_payload
+from groups.roles import Deed
 from realtime import clock
 from realtime.publish import publish, publish_all
 
@@ -80,8 +80,8 @@ def delete_message(*, deleter: User, message_id: int, as_moderator: bool = False
             message = Message.objects.with_payload().get(pk=message_id)
         else:
             channel, message = lock_message(deleter, message_id, deleted_too=True)
-            if message.author_id != deleter.pk and not _moderates(deleter, channel):
-                raise PermissionDenied(_("Only its author or a moderator may delete a message."))
+            if message.author_id != deleter.pk:
+                roles.check(deleter, Deed.DELETE_MESSAGE, channel)
         if message.deleted:
             return message
         message.versions.all().delete()
@@ -122,13 +122,6 @@ def _record_deletion(moderator: User, channel: Channel, message: Message, reason
         reason=reason,
         channel_id=channel.pk,
         author_id=message.author_id,
-    )
-
-
-def _moderates(user: User, channel: Channel) -> bool:
-    return (
-        channel.members.filter(user=user, role=ChannelRole.ADMIN).exists()
-        or channel.workspace.members.filter(user=user, role__in=MODERATORS).exists()
     )
 
 

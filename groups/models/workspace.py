@@ -16,10 +16,6 @@ class Role(models.TextChoices):
     GUEST = "guest", _("guest")
 
 
-MANAGERS = (Role.OWNER, Role.ADMIN)
-MODERATORS = (*MANAGERS, Role.MODERATOR)
-
-
 class WorkspaceQuerySet(models.QuerySet["Workspace"]):
     def open_to(self, user: User) -> Self:
         """The workspaces that a user is a member of."""

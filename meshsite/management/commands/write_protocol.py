@@ -6,7 +6,7 @@ from meshsite.protocol import documents
 
 
 class Command(BaseCommand):
-    help = "Write docs/asyncapi.json and the tables of docs/protocol.md from the code."
+    help = "Write docs/asyncapi.json and the tables of docs/protocol.md and docs/roles.md from the code."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--check", action="store_true", help="write nothing; fail when they are stale")
