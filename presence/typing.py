@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db.models import OuterRef
 
 from groups.actions.channels import refusal_of
+from groups.actions.locks import check_answerable
 from groups.actions.sending import check_writable
 from groups.actions.silence import check_silence, silenced_until
 from groups.audiences import everybody_in
@@ -56,6 +57,7 @@ def _writable(typist: User, channel_id: int) -> Channel:
         raise refusal_of(typist, channel_id)
     channel: Channel = found
     check_writable(channel)
+    check_answerable(channel)
     check_silence(found.silenced_until, clock.now())
     per_minute = settings.TYPING_PER_MINUTE
     limits.spend(f"typing:{typist.pk}", per_minute=per_minute, burst=max(1, per_minute))

@@ -35,6 +35,7 @@ CODES = {
     "name_taken": "There is a channel of this name in the workspace.",
     "new_epoch": "The streams began anew. Come back; you are told what you missed.",
     "no_pong": "No frame came in time after a ping. Come back with your cursor.",
+    "nobody_there": "Nobody else is left in the direct channel: they went, or their accounts ended.",
     "not_a_member": "The channel is public, but you have to join it first.",
     "not_acceptable": "The answer is JSON, which the Accept header refuses.",
     "not_found": "It does not exist, or you may not see it.",

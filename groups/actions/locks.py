@@ -1,5 +1,7 @@
 """The locks under which the chat changes. The workspace's comes first, then those of channels by id."""
 
+from collections.abc import Iterable
+
 from django.utils.translation import gettext as _
 
 from groups.models import Channel, ChannelMember, Message, User, Workspace
@@ -54,6 +56,22 @@ def check_writable(channel: Channel) -> None:
     """Raises Conflict for an archived channel."""
     if channel.archived_at is not None:
         raise Conflict("channel_archived", _("The channel is archived."))
+
+
+def check_answerable(channel: Channel) -> None:
+    """Raises Conflict for a direct channel in which nobody else is left to read what is sent."""
+    if channel.pk in deserted_among([channel]):
+        raise nobody_there()
+
+
+def nobody_there() -> Conflict:
+    return Conflict("nobody_there", _("Nobody else is left here who could read it."))
+
+
+def deserted_among(channels: Iterable[Channel]) -> set[int]:
+    """The ids of those in which nobody else is left. No query where none of them is direct."""
+    direct = [channel.pk for channel in channels if channel.is_direct]
+    return set(Channel.objects.deserted().filter(pk__in=direct).values_list("pk", flat=True)) if direct else set()
 
 
 def check_named(channel: Channel) -> None:

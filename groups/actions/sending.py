@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from groups.actions.channels import refusal_of
 from groups.actions.followers import Reply, told_of_replies
+from groups.actions.locks import deserted_among, nobody_there
 from groups.actions.mentions import (
     NO_GROUPS,
     GroupCall,
@@ -182,6 +183,7 @@ def _write(writing: dict[int, _Checked]) -> dict[int, Outcome]:
     channels = {row.pk: row for row in Channel.objects.select_for_update().filter(pk__in=channel_ids).order_by("pk")}
     # First the locks, then the questions: a removal that commits while this waits must be seen.
     silences = _silences(channels, {draft.author.pk for draft in drafts})
+    deserted = deserted_among(channels.values())
     earlier = _earlier(drafts)
     now = clock.now()
     outcomes: dict[int, Outcome] = {}
@@ -196,6 +198,8 @@ def _write(writing: dict[int, _Checked]) -> dict[int, Outcome]:
                 continue
             channel = channels[draft.channel_id]
             check_writable(channel)
+            if channel.pk in deserted:
+                raise nobody_there()
             check_silence(silences[draft.channel_id, draft.author.pk], now)
             root = _thread_root(channel, draft.thread_root_id)
             named = people.named_in(text, author_id=draft.author.pk, channel_id=channel.pk, permit=permit)

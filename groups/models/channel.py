@@ -2,7 +2,7 @@ from typing import Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Count, F, Q
 from django.utils.translation import gettext_lazy as _
 
 from groups.models.name_key import NameKey
@@ -46,6 +46,12 @@ class ChannelQuerySet(models.QuerySet["Channel"]):
     def called(self, name: str) -> Self:
         """Channels of this name, or of one that nobody can tell from it."""
         return self.exclude(kind=Kind.DIRECT).filter(Q(name_key=spelling_of(name)) | Q(name_look=look_of(name)))
+
+    def deserted(self) -> Self:
+        """Direct channels of several people of whom at most one is left: the others went, or their accounts ended."""
+        left = Q(members__user__is_active=True)
+        several = self.filter(kind=Kind.DIRECT, direct_key__contains=",")
+        return several.annotate(left=Count("members", filter=left)).filter(left__lte=1)
 
     def visible_to(self, user: User) -> Self:
         """Channels of which a user may know that they exist."""
