@@ -1,6 +1,6 @@
 """The demo: four people in one workspace who have talked a little. Its accounts work only while DEBUG is on."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.contrib.auth.models import Group
@@ -11,7 +11,7 @@ from groups.actions.pins import pin_message
 from groups.actions.reactions import react
 from groups.actions.sending import send_message
 from groups.actions.workspaces import create_workspace, join_open_workspace
-from groups.models import Message, User
+from groups.models import Channel, Message, User
 from realtime import clock
 
 DEMO_PASSWORD = "meshsite-demo"
@@ -37,6 +37,12 @@ TALK: list[tuple[str, str, dict[str, str]]] = [
 """Who says what, and who reacts to it with what."""
 PINNED = 4
 """Of TALK: the one with what is to be done."""
+ANSWERED = 1
+"""Of TALK: the one that begins a thread."""
+ANSWERS = [
+    ("dave", "I have read them. Two typos, the rest is fine."),
+    ("bob", "Thank you! Both are corrected."),
+]
 
 
 def load() -> None:
@@ -56,13 +62,22 @@ def load() -> None:
             join_channel(user=people[name], channel_id=general.pk)
         started_at = clock.now() - timedelta(hours=2)
         for number, (name, body, reactions) in enumerate(TALK):
-            message = send_message(author=people[name], channel_id=general.pk, body=body).message
-            Message.objects.filter(pk=message.pk).update(created_at=started_at + timedelta(minutes=11 * number))
+            sent_at = started_at + timedelta(minutes=11 * number)
+            message = _say(people[name], general, body, sent_at)
             for emoji, names in reactions.items():
                 for reactor in names.split():
                     react(reactor=people[reactor], message_id=message.pk, emoji=emoji)
             if number == PINNED:
                 pin_message(pinner=alice, message_id=message.pk)
+            if number == ANSWERED:
+                for minutes, (name, answer) in enumerate(ANSWERS, start=4):
+                    _say(people[name], general, answer, sent_at + timedelta(minutes=minutes), thread_root_id=message.pk)
+
+
+def _say(author: User, channel: Channel, body: str, sent_at: datetime, *, thread_root_id: int | None = None) -> Message:
+    sent = send_message(author=author, channel_id=channel.pk, body=body, thread_root_id=thread_root_id)
+    Message.objects.filter(pk=sent.message.pk).update(created_at=sent_at)
+    return sent.message
 
 
 def _person(username: str, display_name: str) -> User:

@@ -57,6 +57,13 @@ def test_in_the_demo_some_have_reacted_and_a_message_is_pinned(api: Api, demo: U
     assert any(row["pinned"] for row in messages)
 
 
+def test_the_demo_holds_a_thread_that_bob_has_not_read(api: Api, demo: User, settings: LazySettings) -> None:
+    settings.DEBUG = True
+    [thread] = api(User.objects.get(username="bob"))("client.boot").body["threads"]
+
+    assert (thread["reply_count"], thread["unread_count"]) == (2, 1)
+
+
 def test_loading_it_again_changes_nothing(demo: User) -> None:
     before = stored()
 
