@@ -191,7 +191,7 @@ def _send_away(channel: Channel, members: list[ChannelMember]) -> Iterable[int]:
 def _misnamed() -> QuerySet[Any]:
     """Direct channels that are not named after somebody who is in them. Named after more they may be: those left."""
     own = Concat(Value(","), Cast("user_id", CharField()), Value(","))
-    named = Concat(Value(","), OuterRef("direct_key"), Value(","))
+    named = Concat(Value(","), F("channel__direct_key"), Value(","))
     unnamed = ChannelMember.objects.annotate(own=own, named=named).exclude(named__contains=F("own"))
     return Channel.objects.filter(Exists(unnamed.filter(channel=OuterRef("pk"))), kind=Kind.DIRECT)
 
