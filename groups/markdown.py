@@ -32,7 +32,7 @@ class Text(NamedTuple):
 
     def naming(self, user_ids: Mapping[str, int], groups: Collection[str] = ()) -> Naming:
         """The HTML with these named, by `folded` name; what names nobody stays as it was typed."""
-        return with_names(self.html, user_ids, groups) if "@" in self.html else Naming(self.html, frozenset())
+        return with_names(self.html, user_ids, groups) if self.names else Naming(self.html, frozenset())
 
 
 class _TooMuch(Exception):

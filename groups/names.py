@@ -53,7 +53,11 @@ def mark(names: str) -> str:
 
     Nobody can write it: in text `<` is escaped, and in attributes the quotes are.
     """
-    return "/".join(f'<span data-name="">{escape(name)}</span>' for name in names.split("/"))
+    marked = (
+        f'<span data-name="">{escape(name)}</span>' if any(_readings(name[1:])) else escape(name)
+        for name in names.split("/")
+    )
+    return "/".join(marked)
 
 
 def marked_names(html: str) -> frozenset[str]:

@@ -145,9 +145,9 @@ class People:
 
     def named_in(self, text: Text, *, author_id: int, channel_id: int, permit: Permit) -> Named:
         """Raises ValidationError for more than MENTIONS_PER_MESSAGE, and what `permit` refuses."""
-        permit.check()
         if not text.names:
-            return Named(text.naming({}).html, {}, frozenset())
+            return Named(text.html, {}, frozenset())
+        permit.check()
         user_ids = self.by_name.get(channel_id, {})
         html, met = text.naming(user_ids, GROUPS if permit.allowed else ())
         groups = met & GROUPS.keys() if permit.allowed else frozenset()
@@ -181,6 +181,8 @@ def people_in(texts: Iterable[tuple[int, Text, Permit]]) -> People:
 
 def created_of(message: Message, payload: MessagePayload, kinds: Kinds) -> list[Publication]:
     """What those are told who are named now. The message is as in its own event, which goes before."""
+    if not kinds:
+        return []
     told: dict[str, list[int]] = defaultdict(list)
     for user_id, kind in kinds.items():
         told[kind].append(user_id)
