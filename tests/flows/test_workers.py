@@ -224,16 +224,38 @@ def test_a_revoked_token_ends_its_sockets_and_polls_on_every_worker(workers: Wor
     assert bob.try_call("user.me").status == 401
 
 
-def test_a_deactivated_user_is_sent_away_on_every_worker(workers: Workers) -> None:
-    bob = workers.place.bob
-    with bob.socket() as one, workers.at_two(bob).socket() as two:
-        deactivate = (
-            "from groups.actions.users import deactivate_user; deactivate_user(user=User.objects.get(username='bob'))"
-        )
-        workers.one.manage("shell", "--verbosity=0", f"--command={deactivate}")
+def test_a_deactivated_user_is_sent_away_on_every_worker_and_seen_to_go_once(workers: Workers) -> None:
+    ada, bob = workers.place.ada, workers.place.bob
+    with ada.socket() as watching, bob.socket() as one, workers.at_two(bob).socket() as two:
+        while "online" not in told_of(bob, watching):
+            watching.read()
+        workers.one.manage("deactivate_user", "bob")
         ended_at = time.monotonic()
         assert (one.close_code(), two.close_code()) == (4403, 4403)
         assert time.monotonic() - ended_at < SOON
+        while "offline" not in told_of(bob, watching) or "user.updated" not in watching.names:
+            watching.read()
+        watching.settle()
+        assert told_of(bob, watching).count("offline") == 1
+        assert watching.events[-1]["data"]["user"]["active"] is False
+    assert bob.try_call("user.me").status == 401
+
+
+def told_of(person: Person, socket: Socket) -> list[str]:
+    """The statuses of somebody that a socket told."""
+    return [data["status"] for data in socket.presence if data["user_id"] == person.id]
+
+
+def test_a_command_reaches_the_sessions_of_a_server_with_streams_in_memory(start_server: StartServer) -> None:
+    server = start_server(demo=False, **GENEROUS, SWEEP_SECONDS=0.2)
+    with enrolled(server, *CAST) as people:
+        bob = found(people).bob
+        with bob.socket() as socket:
+            server.manage("deactivate_user", "bob")
+            ended_at = time.monotonic()
+            assert socket.close_code() == 4403
+            # Until then the event is left behind: LEFT_BEHIND_SECONDS, and a sweep.
+            assert time.monotonic() - ended_at < 2 * SOON
 
 
 def test_nothing_is_lost_when_the_channel_layer_loses_repeats_and_shuffles(
