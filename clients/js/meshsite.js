@@ -8,7 +8,7 @@
  *
  * The client holds a position (epoch, seq) in the stream of its user. It delivers each event once and in order: what it
  * has seen is dropped, and a hole in `seq` makes it come back with its position. When the server cannot replay what was
- * missed, `resync` is emitted and the caller reads `client.boot` again.
+ * missed, or when more changed than events tell, `resync` is emitted and the caller reads `client.boot` again.
  *
  * It tries a socket first. Where none says hello within 5 s it polls, and tries the socket again every 60 s; the position
  * is the same on both, so nothing is lost or repeated on the way from one to the other.
@@ -579,7 +579,7 @@ export class MeshsiteClient {
     position.seq = frame.seq;
     // Something of a channel that this user may no longer read: it only keeps the numbers whole.
     if (frame.event === "redacted") return;
-    if (frame.event === "sync.reset") return this.#emit("resync", { reason: "sync.reset", missed: null });
+    if (frame.event === "sync.reset") return this.#emit("resync", { reason: frame.data?.reason ?? "sync.reset", missed: null });
     this.#emit("event", frame);
   }
 

@@ -228,8 +228,8 @@ def test_redacted_events_only_keep_the_numbers_whole() -> None:
 
 def test_a_reset_of_the_state_is_a_resync() -> None:
     driver = Driver().live()
-    driver.say(event(11, "sync.reset"), event(12))
-    assert driver.taken() == [Resync("sync.reset", None), 12]
+    driver.say(event(11, "sync.reset"), event(12), event(13, "sync.reset", reason="role_changed"), event(14))
+    assert driver.taken() == [Resync("sync.reset", None), 12, Resync("role_changed", None), 14]
 
 
 def test_ephemeral_events_do_not_move_the_cursor() -> None:

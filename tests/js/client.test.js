@@ -109,9 +109,12 @@ test("a redacted event moves the position and is told to nobody", () => {
 });
 
 test("sync.reset asks for a new boot", () => {
-  live();
+  const client = live();
   network.last.frames({ type: "event", seq: 11, event: "sync.reset", data: {} });
   assert.deepEqual(heard.resync, [{ reason: "sync.reset", missed: null }]);
+  network.last.frames({ type: "event", seq: 12, event: "sync.reset", data: { reason: "role_changed" } }, event(13));
+  assert.deepEqual(heard.resync.at(-1), { reason: "role_changed", missed: null });
+  assert.deepEqual([heard.event.map(({ seq }) => seq), client.position], [[13], { epoch: "e_1", seq: 13 }]);
 });
 
 test("an ephemeral event has no place in the order", () => {

@@ -28,7 +28,10 @@ class Event:
 
 @dataclass(frozen=True)
 class Resync:
-    """Events are missing that cannot be had any more: read `client.boot` again, then go on with what follows."""
+    """Events are missing that cannot be had any more, or more changed than events tell.
+
+    As after a fresh sign-in: read `client.boot` again, forget what is not in it, then go on with what follows.
+    """
 
     reason: str
     missed: tuple[int, int] | None

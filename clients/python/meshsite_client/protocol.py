@@ -426,5 +426,5 @@ def _item_of(frame: Json) -> Item | None:
     if name == "redacted":
         return None
     if name == "sync.reset":
-        return Resync(name, None)
+        return Resync(frame["data"].get("reason", name), None)
     return Event(frame["seq"], name, datetime.fromisoformat(frame["at"]), frame["data"])
