@@ -41,7 +41,7 @@ ANSWERED = 1
 """Of TALK: the one that begins a thread."""
 ANSWERS = [
     ("dave", "I have read them. Two typos, the rest is fine."),
-    ("bob", "Thank you! Both are corrected."),
+    ("bob", "Thank you, @dave! Both are corrected."),
 ]
 
 

@@ -19,7 +19,7 @@ class MentionKind(models.TextChoices):
 class MentionQuerySet(models.QuerySet["Mention"]):
     def open_to(self, user: User) -> Self:
         """The mentions of a user that they may still read."""
-        return self.filter(user=user, message__channel__members__user=user)
+        return self.filter(user=user, channel__members__user=user)
 
     def before(self, before_id: int | None, limit: int) -> tuple[list["Mention"], bool]:
         """Up to `limit` mentions in messages before an id, or the newest, newest first; whether there are more."""
