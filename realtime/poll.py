@@ -61,6 +61,8 @@ class PollDoor:
             if waiting.session is not None:
                 hub.remove(waiting.session)
                 leasing.let_go(waiting.session)
+                # They know each other, and would stay together until Python looks for such cycles.
+                waiting.session = None
 
     async def _begin(self, scope: Scope, waiting: "_Waiting") -> float:
         """Open the session; how long to wait for frames. What was asked for is not kept meanwhile."""
