@@ -1,10 +1,11 @@
-"""read.mark, and what counts as unread."""
+"""read.mark, read.mark_unread, and what counts as unread."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from groups.actions.cursors import mark_read
+from groups.actions.cursors import mark_read, mark_unread
 from groups.actions.messages import delete_message
 from groups.models import Channel, ReadCursor, User
 from tests.cast import Api, Door, at_once, ids, names, published, say, stored
@@ -153,3 +154,164 @@ def test_only_members_have_a_cursor(
 
 def test_a_stranger_marks_nothing(api: Api, general: Channel, eve: User) -> None:
     assert api(eve)("read.mark", channel_id=general.pk, last_read_id=0).said == (404, "not_found")
+
+
+def test_marking_unread_goes_back_to_right_before_a_message(api: Api, general: Channel, ada: User, bob: User) -> None:
+    messages = [say(ada, general) for _ in range(4)]
+    call = api(bob)
+    call("read.mark", channel_id=general.pk, last_read_id=messages[3].pk)
+
+    answer = call("read.mark_unread", channel_id=general.pk, message_id=messages[2].pk)
+
+    assert answer.body == {
+        "channel_id": general.pk,
+        "last_read_id": messages[1].pk,
+        "version": 2,
+        "unread_count": 2,
+        "mention_count": 0,
+        "rev": answer.body["rev"],
+    }
+    assert unread(call, general) == 2
+
+
+def test_from_the_first_message_on_everything_is_unread(api: Api, general: Channel, ada: User, bob: User) -> None:
+    first, second = say(ada, general), say(ada, general)
+    call = api(bob)
+    call("read.mark", channel_id=general.pk, last_read_id=second.pk)
+
+    answer = call("read.mark_unread", channel_id=general.pk, message_id=first.pk)
+
+    assert (answer.body["last_read_id"], answer.body["unread_count"]) == (0, 2)
+
+
+def test_marking_unread_is_told_to_the_reader_alone(api: Api, general: Channel, ada: User, bob: User) -> None:
+    message = say(ada, general)
+    mark_read(reader=bob, channel_id=general.pk, last_read_id=message.pk)
+
+    with published() as told:
+        answer = api(bob)("read.mark_unread", channel_id=general.pk, message_id=message.pk)
+
+    assert [(event.name, event.user_ids, event.data) for event in told] == [("read.updated", ids(bob), answer.body)]
+
+
+def test_what_is_unread_already_stays_so_and_tells_nobody(api: Api, general: Channel, ada: User, bob: User) -> None:
+    message = say(ada, general)
+    call = api(bob)
+    before = stored()
+
+    answer = call("read.mark_unread", channel_id=general.pk, message_id=message.pk)
+
+    assert (answer.body["version"], answer.body["unread_count"]) == (0, 1)
+    assert stored() == before
+
+
+def test_what_is_marked_unread_is_read_again_by_reading_on(api: Api, general: Channel, ada: User, bob: User) -> None:
+    message = say(ada, general)
+    call = api(bob)
+    call("read.mark", channel_id=general.pk, last_read_id=message.pk)
+    call("read.mark_unread", channel_id=general.pk, message_id=message.pk)
+
+    answer = call("read.mark", channel_id=general.pk, last_read_id=message.pk)
+
+    assert (answer.body["version"], answer.body["unread_count"]) == (3, 0)
+
+
+def test_only_a_message_of_the_channel_can_be_unread(
+    api: Api, general: Channel, lounge: Channel, grace: User, ada: User
+) -> None:
+    say(ada, general)
+    elsewhere = say(grace, lounge)
+    call = api(grace)
+    before = stored()
+
+    for wrong in (elsewhere.pk, elsewhere.pk + 1, 2**63 - 1):
+        answer = call("read.mark_unread", channel_id=general.pk, message_id=wrong)
+        assert (answer.said, list(answer.body["errors"])) == ((400, "invalid"), ["message_id"])
+    assert call("read.mark_unread", channel_id=general.pk, message_id=0).said == (400, "invalid")
+    assert stored() == before
+
+
+def test_strangers_mark_nothing_unread(
+    api: Api, general: Channel, lounge: Channel, secret: Channel, grace: User, ada: User, eve: User
+) -> None:
+    there, hidden = say(grace, lounge), say(grace, secret)
+
+    assert api(ada)("read.mark_unread", channel_id=lounge.pk, message_id=there.pk).said == (403, "not_a_member")
+    assert api(ada)("read.mark_unread", channel_id=secret.pk, message_id=hidden.pk).said == (404, "not_found")
+    assert api(eve)("read.mark_unread", channel_id=lounge.pk, message_id=there.pk).said == (404, "not_found")
+
+
+def test_replies_count_in_their_channel(api: Api, general: Channel, ada: User, bob: User) -> None:
+    root = say(bob, general)
+    say(ada, general, thread_root_id=root.pk)
+
+    assert unread(api(bob), general) == 1
+
+
+def test_a_muted_channel_is_counted(api: Api, general: Channel, ada: User, bob: User) -> None:
+    call = api(bob)
+    call("channel.mute", channel_id=general.pk, muted=True)
+    say(ada, general, "@bob look")
+
+    (row,) = call("channel.list").body["channels"]
+    assert (row["unread_count"], row["mention_count"]) == (1, 1)
+
+
+def test_mentions_after_the_cursor_are_counted(api: Api, general: Channel, ada: User, bob: User) -> None:
+    messages = [say(ada, general, body) for body in ("@bob one", "two", "@bob three", "@grace four")]
+    call = api(bob)
+
+    counts = [
+        call(method, channel_id=general.pk, **{name: message.pk}).body["mention_count"]
+        for method, name, message in (
+            ("read.mark", "last_read_id", messages[0]),
+            ("read.mark", "last_read_id", messages[3]),
+            ("read.mark_unread", "message_id", messages[0]),
+        )
+    ]
+
+    assert counts == [1, 0, 2]
+
+
+def test_who_joins_has_no_unread_mentions(api: Api, general: Channel, ada: User, bob: User) -> None:
+    say(ada, general, "@bob look")
+    call = api(bob)
+    call("channel.leave", channel_id=general.pk)
+
+    channel = call("channel.join", channel_id=general.pk).body["channel"]
+
+    assert (channel["unread_count"], channel["mention_count"]) == (0, 0)
+
+
+def test_moving_a_cursor_counts_no_members(
+    general: Channel, ada: User, bob: User, django_assert_num_queries: Any
+) -> None:
+    message = say(ada, general)
+
+    # savepoint, cursor under its lock, membership, message, cursor saved, counts, outbox, savepoint
+    with django_assert_num_queries(8) as queries:
+        mark_read(reader=bob, channel_id=general.pk, last_read_id=message.pk)
+
+    assert not any("groups_channelmember" in query["sql"] and "COUNT" in query["sql"] for query in queries)
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_of_marks_forward_and_back_at_once_the_highest_version_is_what_is_stored(
+    general: Channel, ada: User, bob: User
+) -> None:
+    messages = [say(ada, general).pk for _ in range(6)]
+
+    def forward(message_id: int) -> Callable[[], object]:
+        return lambda: mark_read(reader=bob, channel_id=general.pk, last_read_id=message_id)
+
+    def back(message_id: int) -> Callable[[], object]:
+        return lambda: mark_unread(reader=bob, channel_id=general.pk, message_id=message_id)
+
+    with published() as told:
+        at_once(*map(forward, messages[:3]), *map(back, messages[3:]), *map(forward, messages[3:]))
+
+    cursor = ReadCursor.objects.get(user=bob, channel=general)
+    versions = [event.data["version"] for event in told]
+    assert versions == list(range(1, cursor.version + 1))
+    assert told[-1].data["last_read_id"] == cursor.last_read_id
