@@ -2,22 +2,32 @@
  * What the page knows, and how it changes. Every function here takes a state and gives the next one; none of them touches
  * the page or the network. Applying something twice changes nothing the second time.
  *
- * @typedef {{ id: number, username: string, display_name: string, avatar_url: string }} User
+ * @typedef {{ id: number, username: string, display_name: string, avatar_url: ?string, active?: boolean }} User
+ * @typedef {{ emoji: string, user_ids: number[] }} Reaction
  * @typedef {{ id: number, channel_id: number, author: User, body: string, html: string, created_at: string,
- *   edited_at: ?string, deleted: boolean, reply_count?: number, client_msg_id: ?string, rev: number }} Message
+ *   edited_at: ?string, deleted: boolean, thread_root_id?: ?number, reply_count?: number, reactions?: Reaction[],
+ *   pinned?: boolean, client_msg_id: ?string, rev: number }} Message
  * @typedef {{ id: number, workspace_id: number, kind: "public" | "private" | "direct", name: string, topic: string,
- *   archived: boolean, member_count: number, role: string, members?: User[], last_read_id: number, unread_count: number,
- *   mention_count: number, latest_message_id: number, rev: number, counted_rev?: number, doubtful?: boolean }} Channel
- *   `rev`: what is loaded of the channel holds every change up to it. `counted_rev`: so do its counts, where they are
- *   further. `doubtful`: the counts may be wrong, and the server has to be asked.
+ *   archived: boolean, member_count: number, role: string, muted: boolean, notify: string, members?: User[],
+ *   last_read_id: number, read_version: number, unread_count: number, mention_count: number, latest_message_id: number,
+ *   rev: number, whole_rev?: number, pins_rev?: number, doubtful?: boolean, held?: boolean }} Channel
+ *   `rev`: of what it says of itself. `whole_rev`: what is loaded of it holds every change up to it; only the server's word
+ *   moves it, as a replayed event carries a message's newest rev and not its own. `pins_rev`: when its pins last changed.
+ *   `doubtful`: the counts may be wrong, and the server has to be asked. `held`: marked unread, so not read by being open
+ * @typedef {{ thread_root_id: number, channel_id: number, following: boolean, last_read_id: number, unread_count: number,
+ *   reply_count: number, latest_reply_id: number, rev: number }} Thread
  * @typedef {{ id: number, name: string, open: boolean, role: string, member_count: number }} Workspace
- * @typedef {{ client_msg_id: string, channel_id: number, body: string, created_at: string,
- *   status: "sending" | "waiting" | "failed", error: string }} Pending  a message on its way
- * @typedef {{ messages: Message[], has_more: boolean, status: "loading" | "ready" | "failed" }} Timeline
+ * @typedef {{ client_msg_id: string, channel_id: number, thread_root_id?: ?number, body: string, created_at: string,
+ *   status: "sending" | "waiting" | "failed", error: string, confirm_mentions?: boolean }} Pending  a message on its way
+ * @typedef {{ messages: Message[], has_more: boolean, has_newer?: boolean, status: "loading" | "ready" | "failed" }} Timeline
+ *   `has_more`: there are older ones; `has_newer`: it was opened around an old message, and does not reach to the newest
+ * @typedef {Timeline & { root: ?Message }} Replies
  * @typedef {{ user_id: number, status: "online" | "away" | "offline", status_text?: string, status_emoji?: string,
  *   version: number }} Presence
  * @typedef {{ user_ids: number[], until: number }} Typing  the others who type, and when (a monotonic clock, ms) that ends
  */
+
+import { countCreated, countDeleted, countMention, counted, readHere, tell, uncountMention } from "./counts.js";
 
 /** A state that knows nothing yet. */
 export const EMPTY = Object.freeze({
@@ -28,9 +38,12 @@ export const EMPTY = Object.freeze({
   /** @type {{ id: number, name: string }[]} */ open_workspaces: [],
   /** @type {Record<number, Channel>} */ channels: {},
   /** @type {Record<number, Timeline>} */ timelines: {},
+  /** @type {Record<number, Thread>} by the id of the root */ threads: {},
+  /** @type {Record<number, Replies>} by the id of the root */ replies: {},
+  /** @type {Record<number, number[]>} who is in a channel, where it was asked for */ members: {},
   /** @type {Record<number, Presence>} */ presence: {},
   /** @type {Record<number, Typing>} */ typing: {},
-  /** @type {Record<number, User>} who was on a list; authors are in their messages */ people: {},
+  /** @type {Record<number, User>} everybody who was seen, as they are called now */ people: {},
   /** @type {Record<string, Pending>} */ pending: {},
   /** @type {Record<string, any>} */ limits: {},
 });
@@ -40,6 +53,7 @@ export const EMPTY = Object.freeze({
  * messages of channels load anew, or come back with `applyChanges`.
  */
 export function applyBoot(state, boot) {
+  const people = [boot.me, ...boot.channels.flatMap(({ members }) => members ?? [])];
   return {
     ...EMPTY,
     pending: state.pending,
@@ -48,8 +62,10 @@ export function applyBoot(state, boot) {
     seq: boot.seq,
     workspaces: byId(boot.workspaces),
     open_workspaces: boot.open_workspaces ?? [],
-    channels: byId(boot.channels),
+    channels: byId(boot.channels.map((channel) => whole(channel, state.channels[channel.id]))),
+    threads: Object.fromEntries((boot.threads ?? []).map((thread) => [thread.thread_root_id, thread])),
     presence: Object.fromEntries((boot.presence ?? []).map((entry) => [entry.user_id, entry])),
+    people: { ...state.people, ...byId(people) },
     limits: boot.limits ?? {},
   };
 }
@@ -61,24 +77,41 @@ export function applyEvent(state, event, data) {
 
 /** Of an event only what it changes in the messages: for a page that was asked for before it and came after it. */
 export function applyEventToMessages(state, event, data) {
-  if (event === "message.deleted") return eraseMessage(state, data);
-  return event === "message.created" || event === "message.updated" ? applyMessage(state, data.message) : state;
+  return MESSAGE_EVENTS[event]?.(state, data) ?? state;
 }
 
+const MESSAGE_EVENTS = {
+  "message.created": (state, { message }) => applyMessage(state, message),
+  "message.updated": (state, { message }) => applyMessage(state, message),
+  "message.deleted": eraseMessage,
+  "message.reacted": (state, { message_id, channel_id, reactions, rev }) =>
+    patchMessage(state, channel_id, message_id, { reactions, rev }),
+  "message.pinned": (state, { message_id, channel_id, pinned, rev }) =>
+    patchMessage(state, channel_id, message_id, { pinned, rev }),
+};
+
 const EVENTS = {
+  ...MESSAGE_EVENTS,
   "message.created": applyCreation,
-  "message.updated": (state, { message }) => advanceRev(applyMessage(state, message), message),
+  "message.updated": (state, { message }) => {
+    const next = applyMessage(state, message);
+    return message.pinned ? movePins(next, message.channel_id, message.rev) : next;
+  },
   "message.deleted": applyDeletion,
+  "message.pinned": (state, data) => movePins(MESSAGE_EVENTS["message.pinned"](state, data), data.channel_id, data.rev),
+  "mention.created": (state, { mention, message }) =>
+    changeChannel(applyMessage(state, message), mention.channel_id, (channel) => countMention(channel, mention, message.deleted)),
+  "mention.deleted": (state, data) => changeChannel(state, data.channel_id, (channel) => uncountMention(channel, data)),
+  "thread.updated": (state, { thread }) => applyThread(state, thread),
   "channel.added": (state, { channel }) => applyChannel(state, channel),
-  "channel.updated": (state, { channel }) => applyChannel(state, { ...state.channels[channel.id], ...channel }),
+  "channel.updated": (state, { channel }) => (state.channels[channel.id] ? applyChannel(state, channel) : state),
   "channel.removed": (state, { channel_id }) => removeChannel(state, channel_id),
-  "channel.member_joined": (state, { channel_id, user, member_count }) =>
-    patchChannel(applyPeople(state, [user]), channel_id, { member_count }),
-  "channel.member_left": (state, { channel_id, user_id, member_count }) =>
-    patchChannel(endTyping(state, channel_id, user_id), channel_id, { member_count }),
-  "workspace.updated": (state, { workspace }) => patchWorkspace(state, workspace.id, workspace),
+  "channel.member_joined": applyMemberJoined,
+  "channel.member_left": applyMemberLeft,
+  "workspace.updated": applyWorkspaceUpdate,
   "workspace.member_joined": applyWorkspaceJoin,
   "workspace.member_left": applyWorkspaceLeave,
+  "user.updated": applyUser,
   "read.updated": applyRead,
   "presence.updated": applyPresence,
 };
@@ -91,42 +124,64 @@ export function applyWorkspace(state, workspace) {
   };
 }
 
+/** A channel as an event or an answer has it: all of it, what everybody sees of it, or only the own settings of it. */
 export function applyChannel(state, channel) {
   const known = state.channels[channel.id];
-  if (known && channel.rev < known.rev) return state;
-  return { ...state, channels: { ...state.channels, [channel.id]: { ...known, ...channel } } };
+  const met = channel.members ? applyPeople(state, channel.members) : state;
+  if (!known) return { ...met, channels: { ...met.channels, [channel.id]: whole(channel) } };
+  const { muted = known.muted, notify = known.notify, ...said } = channel;
+  const { last_read_id, read_version, unread_count, mention_count, latest_message_id, ...seen } = said;
+  const settled = { ...known, ...(said.rev >= known.rev ? seen : {}), muted, notify };
+  const told = { last_read_id, version: read_version, unread_count, mention_count, latest_message_id, rev: said.rev };
+  const next = read_version > known.read_version ? tell(settled, told) : settled;
+  return { ...met, channels: { ...met.channels, [channel.id]: next } };
+}
+
+/** What was loaded of a channel before is gone or brought to date when the server gives it. */
+function whole(channel, before) {
+  return { ...counted(channel), whole_rev: channel.rev, pins_rev: channel.rev, held: before?.held ?? false };
 }
 
 export function removeChannel(state, channel_id) {
   if (!state.channels[channel_id]) return state;
-  const pending = Object.values(state.pending).filter((message) => message.channel_id !== channel_id);
+  const elsewhere = (entry) => entry.channel_id !== channel_id;
+  const kept = (record) => Object.fromEntries(Object.entries(record).filter(([, entry]) => elsewhere(entry)));
+  const gone = Object.keys(state.replies).filter((id) => state.replies[id].channel_id === channel_id);
   return {
     ...state,
     channels: without(state.channels, channel_id),
     timelines: without(state.timelines, channel_id),
+    members: without(state.members, channel_id),
     typing: without(state.typing, channel_id),
-    pending: Object.fromEntries(pending.map((message) => [message.client_msg_id, message])),
+    threads: kept(state.threads),
+    replies: gone.reduce(without, state.replies),
+    pending: kept(state.pending),
   };
 }
 
 export function applyTimelineStatus(state, channel_id, status) {
   const timeline = state.timelines[channel_id] ?? { messages: [], has_more: true };
-  return { ...state, timelines: { ...state.timelines, [channel_id]: { ...timeline, status } } };
+  return placeTimeline(state, channel_id, { ...timeline, status });
 }
 
 /**
- * A page of `message.list`. The newest page (`before_id` absent) replaces what was loaded: nothing between it and older
- * pages may be missing. Messages that came live in the meantime stay.
+ * A page of `message.list`. The newest page (no cursor) and one around a message replace what was loaded: nothing between
+ * it and other pages may be missing. Messages that came live in the meantime stay.
  */
-export function applyPage(state, channel_id, { messages, has_more }, { before_id = null } = {}) {
-  const known = state.timelines[channel_id]?.messages ?? [];
+export function applyPage(state, channel_id, { messages, has_more }, { before_id, since_id, around_id } = {}) {
+  const timeline = state.timelines[channel_id];
+  const known = timeline?.messages ?? [];
+  const met = applyPeople(state, messages.map(({ author }) => author));
+  const place = (kept, more) =>
+    placeTimeline(met, channel_id, { messages: messages.reduce(placeMessage, kept), status: "ready", ...more });
+  if (before_id) return place(known, { has_more, has_newer: timeline?.has_newer ?? false });
+  if (since_id) return place(known, { has_more: timeline?.has_more ?? true, has_newer: has_more });
   const newest = messages.at(-1)?.id ?? 0;
-  const kept = before_id ? known : known.filter(({ id }) => id > newest || messages.some((other) => other.id === id));
-  const merged = messages.reduce(placeMessage, kept);
-  return {
-    ...state,
-    timelines: { ...state.timelines, [channel_id]: { messages: merged, has_more, status: "ready" } },
-  };
+  if (around_id) return place([], { has_more, has_newer: newest < (state.channels[channel_id]?.latest_message_id ?? 0) });
+  // What was opened around an old message does not reach to here.
+  const live = timeline?.has_newer ? [] : known;
+  const kept = live.filter(({ id }) => id > newest || messages.some((other) => other.id === id));
+  return place(kept, { has_more, has_newer: false });
 }
 
 /** Whether it is known where the loaded messages end: from the oldest of them on none is missing. */
@@ -135,62 +190,87 @@ export function isLoaded(timeline) {
 }
 
 /**
- * Messages that were loaded before a boot, brought to date by everything that changed in the channel since `rev`: so none
- * is missing between what is shown and what is new.
+ * Messages that were loaded before a boot, brought to date by everything that changed in the channel since its `whole_rev`:
+ * so none is missing between what is shown and what is new. `rev`: up to where the changes go.
  */
-export function applyChanges(state, channel_id, { messages, has_more }, changes) {
+export function applyChanges(state, channel_id, { messages, has_more, has_newer = false }, changes, rev = 0) {
   const oldest = has_more ? messages[0].id : 0;
-  const shown = changes.filter(({ id }) => id >= oldest).reduce(placeMessage, messages);
-  const timeline = { messages: shown, has_more, status: "ready" };
-  return { ...state, timelines: { ...state.timelines, [channel_id]: timeline } };
+  const newest = has_newer ? messages.at(-1).id : Infinity;
+  const shown = changes.filter(({ id }) => id >= oldest && id <= newest).reduce(placeMessage, messages);
+  const met = applyPeople(state, changes.map(({ author }) => author));
+  const placed = placeTimeline(met, channel_id, { messages: shown, has_more, has_newer, status: "ready" });
+  return changeChannel(placed, channel_id, (channel) => ({ ...channel, whole_rev: Math.max(channel.whole_rev, rev) }));
 }
 
 /** A message as the server has it now, from whichever side it came first: the event, a reply, a page. */
 export function applyMessage(state, message) {
-  const pending = message.author.id === state.me?.id ? without(state.pending, message.client_msg_id) : state.pending;
-  const next = pending === state.pending ? state : { ...state, pending };
+  const known = state.channels[message.channel_id];
+  const mine = message.author.id === state.me?.id && message.client_msg_id in state.pending;
+  const pending = mine ? without(state.pending, message.client_msg_id) : state.pending;
+  const next = known ? applyPeople(state, [message.author]) : state;
+  return placeReply(placeInTimeline(pending === next.pending ? next : { ...next, pending }, message), message);
+}
+
+function placeInTimeline(state, message) {
   const timeline = state.timelines[message.channel_id];
   // A channel that was never opened loads when it is.
-  if (!timeline) return next;
-  // From before what is loaded, or while nothing is: it will come with its page.
+  if (!timeline) return state;
+  // From before what is loaded, or while nothing is: it will come with its page. So will what is after an old page.
   const oldest = timeline.messages[0]?.id ?? Infinity;
-  if (timeline.has_more && message.id < oldest) return next;
+  const newest = timeline.messages.at(-1)?.id ?? 0;
+  if ((timeline.has_more && message.id < oldest) || (timeline.has_newer && message.id > newest)) return state;
   const messages = placeMessage(timeline.messages, message);
-  if (messages === timeline.messages) return next;
-  return { ...next, timelines: { ...next.timelines, [message.channel_id]: { ...timeline, messages } } };
+  return messages === timeline.messages ? state : placeTimeline(state, message.channel_id, { ...timeline, messages });
+}
+
+/** In the thread that it belongs to, or that it began, where one is loaded. */
+function placeReply(state, message) {
+  const own = state.replies[message.id];
+  if (own?.root && message.rev > own.root.rev) return placeReplies(state, message.id, { ...own, root: message });
+  const thread = state.replies[message.thread_root_id];
+  const oldest = thread?.messages[0]?.id ?? Infinity;
+  if (!thread || (thread.has_more && message.id < oldest)) return state;
+  const messages = placeMessage(thread.messages, message);
+  return messages === thread.messages ? state : placeReplies(state, message.thread_root_id, { ...thread, messages });
+}
+
+/** The message wherever it is loaded; undefined where it is not. @returns {Message | undefined} */
+export function messageOf(state, channel_id, message_id) {
+  const inTimeline = state.timelines[channel_id]?.messages.find(({ id }) => id === message_id);
+  if (inTimeline) return inTimeline;
+  const threads = Object.values(state.replies).filter((thread) => thread.channel_id === channel_id);
+  return threads.flatMap(({ root, messages }) => [root, ...messages]).find((message) => message?.id === message_id);
+}
+
+function patchMessage(state, channel_id, message_id, patch) {
+  const known = messageOf(state, channel_id, message_id);
+  return known && patch.rev > known.rev ? applyMessage(state, { ...known, ...patch }) : state;
 }
 
 function applyCreation(state, { message }) {
-  const applied = advanceRev(countUnread(applyMessage(state, message), message), message);
+  const applied = changeChannel(applyMessage(state, message), message.channel_id, (channel) =>
+    countCreated(channel, message, state.me?.id),
+  );
   return endTyping(applied, message.channel_id, message.author.id);
 }
 
-function applyDeletion(state, { message_id, channel_id, rev }) {
-  const known = state.timelines[channel_id]?.messages.find(({ id }) => id === message_id);
-  if (known?.deleted) return state;
-  const erased = eraseMessage(state, { message_id, channel_id, rev });
-  return advanceRev(uncount(erased, { message_id, channel_id, rev, author: known?.author }), { channel_id, rev });
+function applyDeletion(state, deletion) {
+  const { channel_id, message_id, rev } = deletion;
+  const known = messageOf(state, channel_id, message_id);
+  const author_id = deletion.author_id ?? known?.author.id;
+  const erased = changeChannel(eraseMessage(state, deletion), channel_id, (channel) =>
+    countDeleted(channel, { message_id, author_id, rev }, state.me?.id),
+  );
+  return known?.pinned === false ? erased : movePins(erased, channel_id, rev);
 }
 
 function eraseMessage(state, { message_id, channel_id, rev }) {
-  const timeline = state.timelines[channel_id];
-  const known = timeline?.messages.find(({ id }) => id === message_id);
-  if (!known || known.deleted) return state;
-  const messages = placeMessage(timeline.messages, { ...known, body: "", html: "", deleted: true, rev });
-  return { ...state, timelines: { ...state.timelines, [channel_id]: { ...timeline, messages } } };
+  return patchMessage(state, channel_id, message_id, { body: "", html: "", deleted: true, reactions: [], pinned: false, rev });
 }
 
-/**
- * Take a deleted message out of the count. The event names no author, so of a message that is not loaded nobody here knows
- * whether it was counted; nor after a boot, whose counts are read after its `seq` and may know the deletion already.
- */
-function uncount(state, { message_id, channel_id, rev, author }) {
-  const channel = state.channels[channel_id];
-  if (!channel || channel.unread_count === 0 || message_id <= channel.last_read_id) return state;
-  if (author?.id === state.me?.id) return state;
-  const news = rev > Math.max(channel.rev, channel.counted_rev ?? 0);
-  if (author && news) return patchChannel(state, channel_id, { unread_count: channel.unread_count - 1 });
-  return patchChannel(state, channel_id, { doubtful: true });
+function movePins(state, channel_id, rev) {
+  const moved = (channel) => (rev > channel.pins_rev ? { ...channel, pins_rev: rev } : channel);
+  return changeChannel(state, channel_id, moved);
 }
 
 /** Whether the server has to be asked for its counts. */
@@ -198,48 +278,104 @@ export function doubtful(state) {
   return Object.values(state.channels).some((channel) => channel.doubtful);
 }
 
-/** The server's counts of `channel.list`. An answer from before what is known here settles nothing. */
+/** The server's counts of `channel.list`. They settle what they hold; doubts about what came after them stay. */
 export function applyCounts(state, channels) {
-  return channels.reduce((current, { id, rev, last_read_id, unread_count, mention_count, latest_message_id }) => {
+  return channels.reduce((current, { id, read_version = 0, ...row }) => {
     const known = current.channels[id];
-    if (!known?.doubtful || rev < known.rev || last_read_id < known.last_read_id) return current;
-    const counts = { last_read_id, unread_count, mention_count, latest_message_id };
-    return patchChannel(current, id, { ...counts, counted_rev: rev, doubtful: false });
+    if (!known?.doubtful || read_version < known.read_version || row.last_read_id < known.last_read_id) return current;
+    return changeChannel(current, id, (channel) => tell(channel, { ...row, version: read_version }));
   }, state);
 }
 
-/** Only events move it: a reply may overtake the event of an earlier change. */
-function advanceRev(state, { channel_id, rev }) {
-  const channel = state.channels[channel_id];
-  return channel && rev > channel.rev ? patchChannel(state, channel_id, { rev }) : state;
+/** The server's own counts. The higher version is true, also when it goes back. */
+function applyRead(state, { channel_id, ...told }) {
+  return changeChannel(state, channel_id, (channel) => (told.version > channel.read_version ? tell(channel, told) : channel));
 }
 
-/** Ids of a channel rise in the order of its events, so a message that is not newer than the newest was counted before. */
-function countUnread(state, message) {
-  const channel = state.channels[message.channel_id];
-  if (!channel || message.id <= (channel.latest_message_id ?? 0)) return state;
-  const unread = message.author.id !== state.me?.id && !message.deleted && message.id > channel.last_read_id;
-  return patchChannel(state, channel.id, {
-    latest_message_id: message.id,
-    unread_count: channel.unread_count + (unread ? 1 : 0),
-  });
-}
-
-/** The server's own counts. A cursor never goes back, so an older answer says nothing. */
-function applyRead(state, { channel_id, last_read_id, unread_count, mention_count }) {
-  const channel = state.channels[channel_id];
-  if (!channel || last_read_id < channel.last_read_id) return state;
-  return patchChannel(state, channel_id, { last_read_id, unread_count, mention_count, doubtful: false });
+/** The answer to the own marking. @param {{ channel_id: number, last_read_id: number, version: number }} told */
+export function applyReadAnswer(state, told) {
+  return told.version === undefined ? state : applyRead(state, /** @type {any} */ (told));
 }
 
 /** What this page is about to tell the server, shown at once. */
 export function applyOwnRead(state, channel_id, last_read_id) {
-  return applyRead(state, { channel_id, last_read_id, unread_count: 0, mention_count: 0 });
+  return changeChannel(state, channel_id, (channel) => readHere(channel, last_read_id));
+}
+
+/** It could not be told: the cursor is where it was, and what came since has to be asked for. */
+export function undoOwnRead(state, { id, read_version, last_read_id, unread_count, mention_count }) {
+  return changeChannel(state, id, (channel) =>
+    channel.read_version === read_version
+      ? { ...channel, last_read_id, unread_count, mention_count, doubtful: true }
+      : channel,
+  );
+}
+
+/** The channel is opened again: from now on who sees it reads it. */
+export function releaseHeld(state, channel_id) {
+  return changeChannel(state, channel_id, (channel) => (channel.held ? { ...channel, held: false } : channel));
+}
+
+/** @param {Thread} thread */
+export function applyThread(state, thread) {
+  const known = state.threads[thread.thread_root_id];
+  if (!state.channels[thread.channel_id] || (known && thread.rev < known.rev)) return state;
+  return { ...state, threads: { ...state.threads, [thread.thread_root_id]: thread } };
+}
+
+export function applyRepliesStatus(state, root_id, channel_id, status) {
+  const known = state.replies[root_id] ?? { channel_id, root: null, messages: [], has_more: true };
+  return placeReplies(state, root_id, { ...known, status });
+}
+
+/** A page of `message.replies`: the newest, or with `before_id` the one before what is loaded. */
+export function applyReplies(state, root_id, { root, messages, has_more, thread }, { before_id } = {}) {
+  const known = state.replies[root_id]?.messages ?? [];
+  const newest = messages.at(-1)?.id ?? 0;
+  const kept = before_id ? known : known.filter(({ id }) => id > newest);
+  const met = applyPeople(state, [root, ...messages].map(({ author }) => author));
+  const { channel_id } = root;
+  const loaded = { channel_id, root, messages: messages.reduce(placeMessage, kept), has_more, status: "ready" };
+  const placed = placeReplies(met, root_id, loaded);
+  return thread ? applyThread(placed, thread) : placed;
+}
+
+function placeReplies(state, root_id, thread) {
+  return { ...state, replies: { ...state.replies, [root_id]: thread } };
+}
+
+function placeTimeline(state, channel_id, timeline) {
+  return { ...state, timelines: { ...state.timelines, [channel_id]: timeline } };
+}
+
+function applyMemberJoined(state, { channel_id, user, member_count }) {
+  const members = state.members[channel_id];
+  const next = patchChannel(applyPeople(state, [user]), channel_id, { member_count });
+  if (!members || members.includes(user.id)) return next;
+  return { ...next, members: { ...next.members, [channel_id]: [...members, user.id] } };
+}
+
+function applyMemberLeft(state, { channel_id, user_id, member_count }) {
+  const members = state.members[channel_id];
+  const next = patchChannel(endTyping(state, channel_id, user_id), channel_id, { member_count });
+  if (!members?.includes(user_id)) return next;
+  return { ...next, members: { ...next.members, [channel_id]: members.filter((id) => id !== user_id) } };
+}
+
+/** Who is in a channel, as far as the server was asked. @param {User[]} users */
+export function applyMembers(state, channel_id, users) {
+  if (!state.channels[channel_id]) return state;
+  return { ...applyPeople(state, users), members: { ...state.members, [channel_id]: users.map(({ id }) => id) } };
+}
+
+function applyWorkspaceUpdate(state, { workspace, member }) {
+  const mine = member?.user_id === state.me?.id;
+  return patchWorkspace(state, workspace.id, mine ? { ...workspace, role: member.role } : workspace);
 }
 
 function applyWorkspaceJoin(state, { workspace, user, role }) {
   if (user.id === state.me?.id) return applyWorkspace(state, { ...workspace, role });
-  return patchWorkspace(state, workspace.id, { member_count: workspace.member_count });
+  return patchWorkspace(applyPeople(state, [user]), workspace.id, { member_count: workspace.member_count });
 }
 
 function applyWorkspaceLeave(state, { workspace_id, user_id, member_count }) {
@@ -251,6 +387,11 @@ function applyWorkspaceLeave(state, { workspace_id, user_id, member_count }) {
   const gone = Object.values(state.channels).filter((channel) => channel.workspace_id === workspace_id);
   const next = gone.reduce((current, channel) => removeChannel(current, channel.id), state);
   return { ...next, workspaces: without(next.workspaces, workspace_id) };
+}
+
+function applyUser(state, { user }) {
+  const next = applyPeople(state, [user]);
+  return user.id === state.me?.id ? { ...next, me: { ...state.me, ...user } } : next;
 }
 
 /**
@@ -290,9 +431,16 @@ function placeTyping(state, channel_id, typing) {
   return { ...state, typing: typing.user_ids.length ? { ...others, [channel_id]: typing } : others };
 }
 
-/** @param {User[]} users */
+/** How people are called now: what the server said last. @param {User[]} users */
 export function applyPeople(state, users) {
-  return { ...state, people: { ...state.people, ...byId(users) } };
+  const news = users.filter((user) => !sameUser(state.people[user.id], user));
+  if (news.length === 0) return state;
+  const merged = news.map((user) => ({ ...state.people[user.id], ...user }));
+  return { ...state, people: { ...state.people, ...byId(merged) } };
+}
+
+function sameUser(known, user) {
+  return known && Object.keys(user).every((name) => known[name] === user[name]);
 }
 
 /** @param {Pending} message */
@@ -318,9 +466,14 @@ function placeMessage(messages, message) {
   return [...messages.slice(0, at), message, ...messages.slice(known ? at + 1 : at)];
 }
 
-function patchChannel(state, id, patch) {
+function changeChannel(state, id, change) {
   const channel = state.channels[id];
-  return channel ? { ...state, channels: { ...state.channels, [id]: { ...channel, ...patch } } } : state;
+  const next = channel && change(channel);
+  return next === channel ? state : { ...state, channels: { ...state.channels, [id]: next } };
+}
+
+function patchChannel(state, id, patch) {
+  return changeChannel(state, id, (channel) => ({ ...channel, ...patch }));
 }
 
 function patchWorkspace(state, id, patch) {
@@ -356,10 +509,29 @@ export function pendingOf(state, channel_id) {
   return Object.values(state.pending).filter((message) => message.channel_id === channel_id);
 }
 
-export function unreadOf(state, workspace_id) {
+/** What a channel shows of its unread messages: of a muted one only those that name its reader. */
+export function shownUnread(channel) {
+  if (channel.archived) return 0;
+  return channel.muted ? channel.mention_count : channel.unread_count;
+}
+
+/** Over a workspace, or over all. */
+export function unreadOf(state, workspace_id = null) {
   return Object.values(state.channels)
-    .filter((channel) => channel.workspace_id === workspace_id)
-    .reduce((sum, channel) => sum + channel.unread_count, 0);
+    .filter((channel) => workspace_id === null || channel.workspace_id === workspace_id)
+    .reduce((sum, channel) => sum + shownUnread(channel), 0);
+}
+
+/** Followed threads of a workspace with something new in them. @returns {Thread[]} */
+export function unreadThreads(state, workspace_id) {
+  return Object.values(state.threads).filter(
+    (thread) => thread.following && thread.unread_count > 0 && state.channels[thread.channel_id]?.workspace_id === workspace_id,
+  );
+}
+
+/** Somebody as they are called now, wherever they were met. @param {User} user @returns {User} */
+export function personOf(state, user) {
+  return state.people[user.id] ?? user;
 }
 
 /** A direct channel has the names of the others. */
@@ -370,7 +542,7 @@ export function channelName(state, channel) {
 
 /** The people of a direct channel without oneself. */
 export function othersOf(state, channel) {
-  return (channel.members ?? []).filter(({ id }) => id !== state.me?.id);
+  return (channel.members ?? []).filter(({ id }) => id !== state.me?.id).map((user) => personOf(state, user));
 }
 
 /** The one person that a direct channel is about: the other one, or oneself alone; null where there are several. */
@@ -386,9 +558,7 @@ export function nameOf(user) {
 
 /** @returns {(User | undefined)[]} who types in a channel; undefined for who was never seen here */
 export function typistsOf(state, channel_id) {
-  const authors = (state.timelines[channel_id]?.messages ?? []).map(({ author }) => author);
-  const seen = { ...state.people, ...byId(authors), ...byId(state.channels[channel_id]?.members ?? []) };
-  return (state.typing[channel_id]?.user_ids ?? []).map((id) => seen[id]);
+  return (state.typing[channel_id]?.user_ids ?? []).map((id) => state.people[id]);
 }
 
 /** Holds the state and tells who listens, at most once per turn however many changes came. */

@@ -6,6 +6,7 @@ import {
   Store,
   applyBoot,
   applyChanges,
+  applyChannel,
   applyCounts,
   applyEvent,
   applyEventToMessages,
@@ -15,17 +16,24 @@ import {
   applyPending,
   applyPeople,
   applyPresence,
+  applyReadAnswer,
+  applyReplies,
   applyTimelineStatus,
   applyTyping,
   channelName,
   channelsOf,
   doubtful,
   expireTyping,
+  messageOf,
   partnerOf,
   patchPending,
   pendingOf,
+  personOf,
+  releaseHeld,
   typistsOf,
+  undoOwnRead,
   unreadOf,
+  unreadThreads,
 } from "../../static/js/store.js";
 
 const ada = { id: 1, username: "ada", display_name: "Ada", avatar_url: null };
@@ -56,7 +64,10 @@ const channel = (more = {}) => ({
   archived: false,
   member_count: 2,
   role: "member",
+  muted: false,
+  notify: "all",
   last_read_id: 10,
+  read_version: 3,
   unread_count: 0,
   mention_count: 0,
   latest_message_id: 10,
@@ -110,7 +121,7 @@ test("an older state of a message changes nothing", () => {
 
 test("a deletion erases the text and takes the message out of the count, once", () => {
   const before = created(opened(message(10)), message(11));
-  const event = { message_id: 11, channel_id: GENERAL, rev: 12 };
+  const event = { message_id: 11, channel_id: GENERAL, author_id: bob.id, thread_root_id: null, rev: 12 };
   const after = applyEvent(before, "message.deleted", event);
   assert.deepEqual([after.timelines[GENERAL].messages[1].body, after.timelines[GENERAL].messages[1].html], ["", ""]);
   assert.equal(unread(after), 0);
@@ -128,6 +139,15 @@ test("a deletion of what was read, or that the boot knows already, leaves the co
   assert.equal(unread(applyEvent(state, "message.deleted", { message_id: 13, channel_id: GENERAL, rev: 14 })), 2);
 });
 
+const EMPTY_WITH_ME = applyBoot(EMPTY, { me: ada, epoch: "e_1", seq: 0, workspaces: [], channels: [] });
+const told = (version, last_read_id, unread_count, rev, mention_count = 0) => ({
+  channel_id: GENERAL,
+  last_read_id,
+  version,
+  unread_count,
+  mention_count,
+  rev,
+});
 const deletion = (message_id, rev) => ({ message_id, channel_id: GENERAL, rev });
 const erase = (state, message_id, rev) => applyEvent(state, "message.deleted", deletion(message_id, rev));
 
@@ -156,10 +176,10 @@ test("the server's counts end the doubt, and what they knew is not counted again
   assert.equal(unread(created(told, message(16))), 3);
 });
 
-test("counts from before the deletion, or from before what was read here, settle nothing", () => {
+test("counts from before the deletion leave the doubt, and those from before what was read here say nothing", () => {
   const asked = erase(created(created(booted(), message(11)), message(12)), 11, 13);
-  assert.equal(applyCounts(asked, [channel({ unread_count: 2, rev: 12 })]), asked);
-  assert.equal(applyCounts(asked, [channel({ unread_count: 1, rev: 13, last_read_id: 9 })]), asked);
+  assert.equal(doubtful(applyCounts(asked, [channel({ unread_count: 2, rev: 12 })])), true);
+  assert.equal(applyCounts(asked, [channel({ unread_count: 1, rev: 13, read_version: 2 })]), asked);
 });
 
 test("counts of a channel that nobody doubts, or that is gone, change nothing", () => {
@@ -169,15 +189,221 @@ test("counts of a channel that nobody doubts, or that is gone, change nothing", 
 
 test("read.updated ends the doubt", () => {
   const asked = erase(created(created(booted(), message(11)), message(12)), 11, 13);
-  const read = applyEvent(asked, "read.updated", { channel_id: GENERAL, last_read_id: 10, unread_count: 1, mention_count: 0 });
+  const read = applyEvent(asked, "read.updated", told(4, 10, 1, 13));
   assert.deepEqual([unread(read), doubtful(read)], [1, false]);
 });
 
 test("read.updated brings the server's counts, and an older one nothing", () => {
   const state = created(created(booted(), message(11)), message(12));
-  const read = applyEvent(state, "read.updated", { channel_id: GENERAL, last_read_id: 12, unread_count: 0, mention_count: 0 });
+  const read = applyEvent(state, "read.updated", told(5, 12, 0, 12));
   assert.equal(unread(read), 0);
-  assert.equal(applyEvent(read, "read.updated", { channel_id: GENERAL, last_read_id: 11, unread_count: 1, mention_count: 0 }), read);
+  assert.equal(applyEvent(read, "read.updated", told(5, 12, 0, 12)), read);
+  assert.equal(applyEvent(read, "read.updated", told(4, 11, 1, 12)), read);
+});
+
+test("a higher version is true also when it goes back, and the channel is held until it is opened again", () => {
+  const state = applyEvent(created(created(booted(), message(11)), message(12)), "read.updated", told(5, 12, 0, 12));
+  const back = applyEvent(state, "read.updated", told(6, 10, 2, 12));
+  assert.deepEqual([unread(back), back.channels[GENERAL].last_read_id, back.channels[GENERAL].held], [2, 10, true]);
+  const again = releaseHeld(back, GENERAL);
+  assert.equal(again.channels[GENERAL].held, false);
+  assert.equal(releaseHeld(again, GENERAL), again);
+});
+
+test("what was marked unread stays so over a new boot", () => {
+  const held = applyEvent(created(booted(), message(11)), "read.updated", told(5, 9, 2, 11));
+  assert.equal(applyBoot(held, boot()).channels[GENERAL].held, true);
+});
+
+test("numbers from before an event that is here already are brought to now", () => {
+  const state = created(created(created(booted(), message(11)), message(12)), message(13));
+  assert.equal(unread(applyEvent(state, "read.updated", told(5, 11, 1, 12))), 2);
+});
+
+test("numbers that hold more than the events so far do not count those again when they come", () => {
+  const state = applyEvent(booted(), "read.updated", told(5, 10, 2, 12));
+  assert.equal(unread(created(created(state, message(11)), message(12))), 2);
+  assert.equal(unread(created(created(created(state, message(11)), message(12)), message(13))), 3);
+});
+
+test("a replayed message that changed since cannot be told from one that was counted, and is asked for", () => {
+  const state = applyEvent(booted(), "read.updated", told(5, 10, 1, 12));
+  const replayed = message(11, bob, { rev: 15, edited_at: "2026-11-21T09:00:00Z" });
+  assert.equal(doubtful(created(state, replayed)), true);
+  assert.equal(doubtful(created(booted(), replayed)), false);
+});
+
+test("a reading that could not be told is taken back, and asked for", () => {
+  const before = created(booted(), message(11));
+  const state = undoOwnRead(applyOwnRead(before, GENERAL, 11), before.channels[GENERAL]);
+  assert.deepEqual([unread(state), state.channels[GENERAL].last_read_id, doubtful(state)], [1, 10, true]);
+});
+
+test("the answer to a reading and its event are one", () => {
+  const state = applyReadAnswer(created(booted(), message(11)), told(4, 11, 0, 11));
+  assert.equal(unread(state), 0);
+  assert.equal(applyEvent(state, "read.updated", told(4, 11, 0, 11)), state);
+});
+
+test("a deletion of a message that was never opened is taken out of the count, as the event names its author", () => {
+  const state = created(created(booted(), message(11)), message(12, ada));
+  const event = (id, author, rev) => ({ message_id: id, channel_id: GENERAL, author_id: author.id, rev });
+  const after = applyEvent(state, "message.deleted", event(11, bob, 13));
+  assert.deepEqual([unread(after), doubtful(after)], [0, false]);
+  assert.equal(applyEvent(after, "message.deleted", event(11, bob, 13)), after);
+  assert.equal(unread(applyEvent(state, "message.deleted", event(12, ada, 13))), 1);
+});
+
+test("a message that is deleted by the time it is replayed is not taken out twice", () => {
+  const state = created(created(booted(), message(11)), message(12, bob, { deleted: true, rev: 14 }));
+  const event = { message_id: 12, channel_id: GENERAL, author_id: bob.id, rev: 14 };
+  assert.equal(unread(applyEvent(state, "message.deleted", event)), 1);
+});
+
+test("a deletion that was caught up before its event comes is counted by the event", () => {
+  const state = created(opened(message(10)), message(11));
+  const caught = applyMessage(state, message(11, bob, { deleted: true, body: "", html: "", rev: 12 }));
+  assert.equal(unread(applyEvent(caught, "message.deleted", { message_id: 11, channel_id: GENERAL, author_id: bob.id, rev: 12 })), 0);
+});
+
+const mentioned = (state, id, rev = id) =>
+  applyEvent(state, "mention.created", {
+    mention: { kind: "user", message_id: id, channel_id: GENERAL, rev },
+    message: message(id),
+  });
+const unmentioned = (state, message_id, rev) => applyEvent(state, "mention.deleted", { message_id, channel_id: GENERAL, rev });
+const mentions = (state) => state.channels[GENERAL].mention_count;
+
+test("a mention counts once, until it is read or gone", () => {
+  const state = mentioned(created(booted(), message(11)), 11);
+  assert.equal(mentions(state), 1);
+  assert.equal(mentioned(state, 11), state);
+  assert.equal(mentions(applyOwnRead(state, GENERAL, 11)), 0);
+  const gone = unmentioned(state, 11, 12);
+  assert.equal(mentions(gone), 0);
+  assert.equal(unmentioned(gone, 11, 12), gone);
+});
+
+test("a mention that the boot knows is not counted, and its end is", () => {
+  const state = booted({ channels: [channel({ unread_count: 2, mention_count: 1, latest_message_id: 12, rev: 12 })] });
+  assert.equal(mentions(mentioned(state, 12)), 1);
+  assert.equal(mentions(unmentioned(state, 12, 13)), 0);
+});
+
+test("a mention of a message that is deleted by now counts neither when it comes nor when it goes", () => {
+  const deleted = applyEvent(booted(), "mention.created", {
+    mention: { kind: "user", message_id: 11, channel_id: GENERAL, rev: 11 },
+    message: message(11, bob, { deleted: true, rev: 13 }),
+  });
+  assert.equal(mentions(deleted), 0);
+  assert.equal(mentions(unmentioned(mentioned(deleted, 12, 12), 11, 13)), 1);
+});
+
+test("mentions after the numbers of the server are added to them", () => {
+  const state = mentioned(mentioned(created(created(booted(), message(11)), message(12)), 11), 12);
+  assert.equal(mentions(applyEvent(state, "read.updated", told(5, 10, 1, 11, 1))), 2);
+});
+
+test("a muted channel shows only what names its reader", () => {
+  const state = mentioned(created(created(booted(), message(11)), message(12)), 12);
+  assert.equal(unreadOf(state), 2);
+  const muted = applyEvent(state, "channel.updated", { channel: { id: GENERAL, muted: true, notify: "mentions" } });
+  assert.deepEqual([unreadOf(muted), unread(muted), muted.channels[GENERAL].name], [1, 2, "general"]);
+});
+
+test("reactions are the whole set of the event, and an older one changes nothing", () => {
+  const event = (rev, ...user_ids) => ({ message_id: 10, channel_id: GENERAL, reactions: [{ emoji: "👍", user_ids }], rev });
+  const state = applyEvent(opened(message(10)), "message.reacted", event(12, 1, 2));
+  assert.deepEqual(messageOf(state, GENERAL, 10).reactions, [{ emoji: "👍", user_ids: [1, 2] }]);
+  assert.equal(applyEvent(state, "message.reacted", event(12, 1, 2)), state);
+  assert.equal(applyEvent(state, "message.reacted", event(11, 1)), state);
+  assert.deepEqual(messageOf(state, GENERAL, 10).body, "message 10");
+});
+
+test("a pin shows at its message, and moves the pins of the channel", () => {
+  const event = { message_id: 10, channel_id: GENERAL, pinned: true, user_id: 2, rev: 12 };
+  const state = applyEvent(opened(message(10)), "message.pinned", event);
+  assert.deepEqual([messageOf(state, GENERAL, 10).pinned, state.channels[GENERAL].pins_rev], [true, 12]);
+  assert.equal(applyEvent(state, "message.pinned", event), state);
+});
+
+test("the deletion of what is not loaded may be that of a pin", () => {
+  const state = erase(booted(), 3, 13);
+  assert.equal(state.channels[GENERAL].pins_rev, 13);
+});
+
+const thread = (more) => ({ thread_root_id: 10, channel_id: GENERAL, following: true, last_read_id: 10, unread_count: 1, reply_count: 1, latest_reply_id: 11, rev: 12, ...more });
+
+test("a thread is as its newest event says, or a later one of the same rev", () => {
+  const state = applyEvent(booted({ threads: [thread()] }), "thread.updated", { thread: thread({ unread_count: 2, rev: 13 }) });
+  assert.deepEqual(unreadThreads(state, 3).map(({ unread_count }) => unread_count), [2]);
+  assert.equal(applyEvent(state, "thread.updated", { thread: thread() }), state);
+  const read = applyEvent(state, "thread.updated", { thread: thread({ unread_count: 0, rev: 13 }) });
+  assert.deepEqual(unreadThreads(read, 3), []);
+});
+
+test("a thread that is open has replies in order, its root and their reactions live", () => {
+  const replies = { root: message(10), messages: [message(11, bob, { thread_root_id: 10 })], has_more: false };
+  const state = applyReplies(booted(), 10, replies);
+  const more = created(state, message(12, ada, { thread_root_id: 10 }));
+  const reacted = applyEvent(more, "message.reacted", { message_id: 11, channel_id: GENERAL, reactions: [{ emoji: "👍", user_ids: [1] }], rev: 13 });
+  const counted = applyEvent(reacted, "message.updated", { message: message(10, bob, { reply_count: 2, rev: 14 }) });
+  assert.deepEqual(counted.replies[10].messages.map(({ id }) => id), [11, 12]);
+  assert.equal(counted.replies[10].messages[0].reactions.length, 1);
+  assert.equal(counted.replies[10].root.reply_count, 2);
+  const removed = applyEvent(counted, "channel.removed", { channel_id: GENERAL });
+  assert.deepEqual([removed.replies, removed.threads], [{}, {}]);
+});
+
+test("older replies are put before, and the newest page keeps what came live", () => {
+  const reply = (id) => message(id, bob, { thread_root_id: 10 });
+  const state = applyReplies(booted(), 10, { root: message(10), messages: [reply(14)], has_more: true });
+  const older = applyReplies(state, 10, { root: message(10), messages: [reply(12), reply(13)], has_more: false }, { before_id: 14 });
+  assert.deepEqual([older.replies[10].messages.map(({ id }) => id), older.replies[10].has_more], [[12, 13, 14], false]);
+  const again = applyReplies(created(older, reply(15)), 10, { root: message(10), messages: [reply(14)], has_more: true });
+  assert.deepEqual(again.replies[10].messages.map(({ id }) => id), [14, 15]);
+});
+
+test("around an old message the newest ones stay away until they are asked for", () => {
+  const state = booted({ channels: [channel({ latest_message_id: 50, rev: 50 })] });
+  const around = applyPage(state, GENERAL, { messages: [message(20), message(21)], has_more: true }, { around_id: 20 });
+  assert.equal(around.timelines[GENERAL].has_newer, true);
+  const live = created(around, message(51));
+  assert.deepEqual([ids(live), unread(live)], [[20, 21], 1]);
+  const next = applyPage(live, GENERAL, { messages: [message(50), message(51)], has_more: false }, { since_id: 21 });
+  assert.deepEqual([ids(next), next.timelines[GENERAL].has_newer], [[20, 21, 50, 51], false]);
+  const newest = applyPage(live, GENERAL, { messages: [message(51)], has_more: true });
+  assert.deepEqual([ids(newest), newest.timelines[GENERAL].has_newer], [[51], false]);
+});
+
+test("a new name is everybody's name at once, wherever it stands", () => {
+  const direct = channel({ id: 7, kind: "direct", name: "", members: [ada, bob] });
+  const state = applyChannel(opened(message(10)), direct);
+  const renamed = applyEvent(state, "user.updated", { user: { ...bob, display_name: "Robert", active: true, time_zone: "" } });
+  assert.equal(personOf(renamed, bob).display_name, "Robert");
+  assert.equal(channelName(renamed, renamed.channels[7]), "Robert");
+  const me = applyEvent(renamed, "user.updated", { user: { ...ada, display_name: "Countess" } });
+  assert.equal(me.me.display_name, "Countess");
+});
+
+test("a role that changed is mine only when it is", () => {
+  const workspace = { id: 3, name: "Studio 2", open: false, member_count: 2 };
+  const theirs = applyEvent(booted(), "workspace.updated", { workspace, member: { user_id: 2, role: "guest" } });
+  assert.deepEqual([theirs.workspaces[3].role, theirs.workspaces[3].name], ["owner", "Studio 2"]);
+  const mine = applyEvent(theirs, "workspace.updated", { workspace, member: { user_id: 1, role: "admin" } });
+  assert.equal(mine.workspaces[3].role, "admin");
+});
+
+test("what a channel says of itself follows its own rev, not that of messages", () => {
+  const state = created(booted(), message(11, bob, { rev: 30 }));
+  const renamed = applyEvent(state, "channel.updated", { channel: { ...channel({ name: "all", rev: 12 }) } });
+  assert.equal(renamed.channels[GENERAL].name, "all");
+  assert.equal(applyEvent(renamed, "channel.updated", { channel: { id: GENERAL, name: "old", rev: 11 } }).channels[GENERAL].name, "all");
+});
+
+test("a channel that is added again with what is known takes nothing back", () => {
+  const state = created(applyChannel(EMPTY_WITH_ME, channel()), message(11));
+  assert.equal(unread(applyChannel(state, channel())), 1);
 });
 
 test("an own reading shows at once", () => {
