@@ -38,6 +38,13 @@ def home(request: HttpRequest) -> HttpResponse:
     return render(request, "app.html" if request.user.is_authenticated else "pages/welcome.html")
 
 
+@login_required
+@require_safe
+def message_link(request: HttpRequest, channel_id: int, message_id: int) -> HttpResponse:
+    """The address of a message. Which the reader may see, and where it is, the page finds out."""
+    return redirect(f"{reverse('home')}#/channels/{channel_id}/{message_id}")
+
+
 class TokenForm(forms.Form):
     name = forms.CharField(max_length=80)
     scopes = forms.MultipleChoiceField(choices=list(SCOPES.items()), initial=[Scope.READ, Scope.WRITE])

@@ -14,6 +14,7 @@ docs = SpectacularSwaggerSplitView.as_view(url_name="schema", permission_classes
 
 urlpatterns = [
     path("", pages.home, name="home"),
+    path("c/<int:channel_id>/<int:message_id>", pages.message_link, name="message-link"),
     path("join/<str:token>/", pages.join, name="join"),
     path("settings/tokens/", pages.tokens, name="tokens"),
     path("settings/tokens/<int:token_id>/revoke/", pages.revoke_token, name="revoke-token"),
