@@ -1,82 +1,148 @@
-/** Writes messages: at once on the screen, then to the server, again by itself when the connection was the trouble. */
+/** The field in which one writes, in the conversation and in a thread. Sending is the outbox's. */
 
-import { sentence } from "./api.js";
+import { Completion } from "./completion.js";
 import { setText } from "./elements.js";
 import { gettext, interpolate } from "./i18n.js";
-import { applyMessage, applyPending, channelName, patchPending, removePending } from "./store.js";
+import { channelName, nameOf } from "./store.js";
 
-const DRAFTS = "meshsite.drafts";
 const COUNT_FROM = 200;
+
+/** @typedef {{ channel_id: number, thread_root_id: ?number }} Target */
 
 export class Composer {
   #store;
-  #client;
-  #navigation;
-  #timeline;
-  #typing;
-  #form = /** @type {HTMLFormElement} */ (document.getElementById("composer"));
-  #field = /** @type {HTMLTextAreaElement} */ (document.getElementById("composer-body"));
-  #button = /** @type {HTMLButtonElement} */ (document.getElementById("composer-send"));
-  #count = document.getElementById("composer-count");
-  /** @type {?number} */ #channel_id = null;
-  /** One after the other, so that messages arrive in the order in which they were written. */
-  #queue = Promise.resolve();
+  #outbox;
+  #keptOf;
+  #target;
+  #onUp;
+  #onWritten;
+  #onTyped;
+  #yieldsTo;
+  #form;
+  #field;
+  #button;
+  #count;
+  #note;
+  #completion;
+  /** @type {?string} where the text belongs: "c5" or "t57" */ #place = null;
+  /** @type {Record<number, string>} why a workspace refused the last message */ #refused = {};
 
-  constructor({ store, client, navigation, timeline, typing }) {
+  /**
+   * @param {{ form: HTMLFormElement, store: any, outbox: import("./outbox.js").Outbox,
+   *   keptOf: () => ?import("./kept.js").Kept, target: () => ?Target, onPeople: (channel_id: number) => void,
+   *   onUp: () => boolean, onWritten?: () => void, onTyped?: (text: string) => void, yieldsTo?: string }} options
+   *   `onUp`: arrow up in the empty field; `onTyped` is told what the field holds; `yieldsTo`: it takes no focus from there
+   */
+  constructor({ form, store, outbox, keptOf, target, onPeople, onUp, onWritten = () => {}, onTyped = () => {}, yieldsTo = ".editor :focus" }) {
     this.#store = store;
-    this.#client = client;
-    this.#navigation = navigation;
-    this.#timeline = timeline;
-    this.#typing = typing;
-    timeline.onRetry = (client_msg_id) => this.#send(client_msg_id);
-    timeline.onDiscard = (client_msg_id) => store.update((state) => removePending(state, client_msg_id));
-    this.#form.addEventListener("submit", (event) => {
+    this.#outbox = outbox;
+    this.#keptOf = keptOf;
+    this.#target = target;
+    this.#onUp = onUp;
+    this.#onWritten = onWritten;
+    this.#onTyped = onTyped;
+    this.#yieldsTo = yieldsTo;
+    this.#form = form;
+    this.#field = /** @type {HTMLTextAreaElement} */ (form.querySelector(".composer-body"));
+    this.#button = /** @type {HTMLButtonElement} */ (form.querySelector(".send"));
+    this.#count = form.querySelector(".composer-count");
+    this.#note = form.querySelector(".composer-note");
+    this.#completion = new Completion({
+      field: this.#field,
+      people: () => this.#people(),
+      groups: () => this.#workspace?.role !== "guest",
+      onNeeded: () => this.#channel && onPeople(this.#channel.id),
+    });
+    form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#write();
     });
     this.#field.addEventListener("keydown", (event) => this.#key(event));
     this.#field.addEventListener("input", () => {
       this.#changed();
-      if (this.#field.value.trim()) this.#typing.typed(this.#channel_id);
-      else this.#typing.stopped();
+      this.#onTyped(this.#field.value.trim());
     });
-    client.on("state", ({ state }) => state === "live" && this.#sendWaiting());
   }
 
   draw() {
-    const channel = this.#store.state.channels[this.#navigation.channel_id];
+    const channel = this.#channel;
+    const place = channel ? placeOf(this.#target()) : null;
+    const closed = Boolean(channel?.archived);
+    const why = closed
+      ? gettext("This channel is archived. It can be read, and nothing is written here any more.")
+      : (this.#refused[channel?.workspace_id] ?? "");
     this.#form.hidden = Boolean(this.#store.state.me) && !channel;
-    if ((channel?.id ?? null) === this.#channel_id) return;
-    this.#typing.stopped();
-    this.#channel_id = channel?.id ?? null;
-    this.#field.disabled = !channel;
+    this.#form.classList.toggle("closed", closed);
+    setText(this.#note, why);
+    this.#note.hidden = !why;
+    this.#field.disabled = !channel || closed;
+    if (channel) this.#field.placeholder = this.#placeholder(channel);
+    if (this.#completion.open) this.#completion.look();
+    if (place === this.#place) return;
+    this.#place = place;
+    this.#completion.close();
     if (!channel) return;
-    const name = channel.kind === "direct" ? channelName(this.#store.state, channel) : `#${channel.name}`;
-    this.#field.placeholder = interpolate(gettext("Message %(name)s"), { name });
-    this.#field.value = drafts()[channel.id] ?? "";
+    this.#field.value = this.#keptOf()?.draft(place) ?? "";
     this.#changed();
-    // Where there is no keyboard, focus would push one up over the conversation.
-    if (!matchMedia("(hover: hover)").matches || document.querySelector("dialog[open]")) return;
+    this.#onTyped("");
+    this.focus({ softly: true });
+  }
+
+  /** @param {{ softly?: boolean }} how  softly: not where it would push up a keyboard, nor out of a dialog or from a message */
+  focus({ softly = false } = {}) {
+    const elsewhere = document.querySelector(`dialog[open], :popover-open, ${this.#yieldsTo}`);
+    if (softly && (!matchMedia("(hover: hover)").matches || elsewhere)) return;
     this.#field.focus({ preventScroll: true });
+  }
+
+  /** Put a text before what is written, and go on behind it. */
+  insert(text) {
+    this.#field.value = text + this.#field.value;
+    this.#field.setSelectionRange(text.length, text.length);
+    this.#changed();
+    this.focus();
+  }
+
+  /** A moderator lets this person only read: said where they write, until a message goes through again. */
+  refused(workspace_id, text) {
+    this.#refused[workspace_id] = text;
+    this.draw();
+  }
+
+  get #channel() {
+    return this.#store.state.channels[this.#target()?.channel_id];
+  }
+
+  get #workspace() {
+    return this.#store.state.workspaces[this.#channel?.workspace_id];
+  }
+
+  #placeholder(channel) {
+    if (this.#target().thread_root_id) return gettext("Reply in this thread");
+    const name = channel.kind === "direct" ? channelName(this.#store.state, channel) : `#${channel.name}`;
+    return interpolate(gettext("Message %(name)s"), { name });
+  }
+
+  #people() {
+    const { members, people, me } = this.#store.state;
+    const ids = members[this.#channel?.id] ?? this.#channel?.members?.map(({ id }) => id) ?? [];
+    return ids.filter((id) => id !== me.id).map((id) => people[id]).filter((user) => user && user.active !== false && nameOf(user));
   }
 
   #key(event) {
     // Enter that ends a Japanese conversion chooses a word, and sends nothing. 229: Safari reports it after the end.
-    if (event.isComposing || event.keyCode === 229) return;
+    if (event.isComposing || event.keyCode === 229 || this.#completion.key(event)) return;
     if (event.key === "Enter" && !event.shiftKey) {
       event.preventDefault();
       this.#write();
-    } else if (event.key === "ArrowUp" && this.#field.value === "" && this.#timeline.editLast()) {
+    } else if (event.key === "ArrowUp" && this.#field.value === "" && this.#onUp()) {
       event.preventDefault();
     }
   }
 
   #changed() {
     const { value } = this.#field;
-    const all = drafts();
-    if (value) all[this.#channel_id] = value;
-    else delete all[this.#channel_id];
-    sessionStorage.setItem(DRAFTS, JSON.stringify(all));
+    this.#keptOf()?.keepDraft(this.#place, value);
     this.#field.style.height = "auto";
     this.#field.style.height = `${this.#field.scrollHeight}px`;
     const limit = this.#store.state.limits.message_characters ?? Infinity;
@@ -88,59 +154,17 @@ export class Composer {
   }
 
   #write() {
-    if (this.#button.disabled) return;
-    const pending = {
-      client_msg_id: randomId(),
-      channel_id: this.#channel_id,
-      body: this.#field.value.trim(),
-      created_at: new Date().toISOString(),
-      status: "sending",
-      error: "",
-    };
+    if (this.#button.disabled || this.#field.disabled) return;
+    const body = this.#field.value.trim();
     this.#field.value = "";
     this.#changed();
-    this.#typing.sent();
-    this.#timeline.atEnd = true;
-    this.#store.update((state) => applyPending(state, pending));
-    this.#send(pending.client_msg_id);
-  }
-
-  #send(client_msg_id) {
-    this.#store.update((state) => patchPending(state, client_msg_id, { status: "sending", error: "" }));
-    this.#queue = this.#queue.then(() => this.#deliver(client_msg_id));
-  }
-
-  async #deliver(client_msg_id) {
-    const pending = this.#store.state.pending[client_msg_id];
-    if (!pending) return;
-    const { channel_id, body } = pending;
-    try {
-      const { message } = await this.#client.call("message.send", { channel_id, body, client_msg_id });
-      this.#store.update((state) => applyMessage(state, message));
-    } catch (error) {
-      const patch = error.lost ? { status: "waiting", error: "" } : { status: "failed", error: sentence(error) };
-      this.#store.update((state) => patchPending(state, client_msg_id, patch));
-    }
-  }
-
-  /** The same key again: the server answers with the first message when it had arrived after all. */
-  #sendWaiting() {
-    for (const { client_msg_id, status } of Object.values(this.#store.state.pending)) {
-      if (status === "waiting") this.#send(client_msg_id);
-    }
+    this.#onWritten();
+    this.#outbox.write({ .../** @type {Target} */ (this.#target()), body });
   }
 }
 
-function drafts() {
-  try {
-    return JSON.parse(sessionStorage.getItem(DRAFTS) ?? "{}");
-  } catch {
-    return {};
-  }
-}
-
-/** `crypto.randomUUID` is there on https and localhost only, and a server in the next room has neither. */
-function randomId() {
-  if (crypto.randomUUID) return crypto.randomUUID();
-  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+/** @param {?Target} target */
+function placeOf(target) {
+  if (!target) return null;
+  return target.thread_root_id ? `t${target.thread_root_id}` : `c${target.channel_id}`;
 }

@@ -38,10 +38,10 @@ export class Dialogs {
 
   /**
    * Ask before something that cannot be undone. The dialog stays open with the reason when `act` fails.
-   * @param {{ title: string, text: string, quote?: string, yes: string, act: () => Promise<any> }} question
+   * @param {{ title: string, text: string, quote?: string, yes: string, act?: () => Promise<any>, harmless?: boolean }} question
    * @returns {Promise<boolean>} true once it is done
    */
-  confirm({ title, text, quote = "", yes, act }) {
+  confirm({ title, text, quote = "", yes, act = async () => {}, harmless = false }) {
     const dialog = /** @type {HTMLDialogElement} */ (byId("confirm-dialog"));
     const button = /** @type {HTMLButtonElement} */ (byId("confirm-yes"));
     setText(byId("confirm-title"), title);
@@ -49,6 +49,8 @@ export class Dialogs {
     setText(byId("confirm-quote"), quote);
     byId("confirm-quote").hidden = !quote;
     setText(button, yes);
+    button.classList.toggle("button-danger", !harmless);
+    button.classList.toggle("button-primary", harmless);
     tell(dialog, "");
     return new Promise((resolve) => {
       let done = false;

@@ -54,9 +54,11 @@ const day = new Intl.DateTimeFormat(language, { weekday: "long", month: "long", 
 const dayWithYear = new Intl.DateTimeFormat(language, { year: "numeric", month: "long", day: "numeric" });
 const full = new Intl.DateTimeFormat(language, { dateStyle: "full", timeStyle: "short" });
 
-export function timeOf(moment) {
+/** @param {string} moment */
+export function timeOf(moment, { full: withDay = false } = {}) {
   const date = new Date(moment);
-  return element("time", { datetime: moment, title: full.format(date) }, clock.format(date));
+  const title = full.format(date);
+  return element("time", { datetime: moment, title }, withDay ? title : clock.format(date));
 }
 
 export function dayOf(moment) {
@@ -76,7 +78,7 @@ export function setText(node, text) {
 
 /**
  * Make the children of `parent` these rows, in this order. A row that is there already keeps its node, and with it focus,
- * selection and scroll position; it is made anew only when its `sign` changed and it has no `update`.
+ * selection and scroll position; it is made anew only when its `sign` changed and it has no `update`, and keeps the focus then.
  * @param {HTMLElement} parent
  * @param {{ key: string, sign?: string, make: () => HTMLElement, update?: (node: HTMLElement) => void }[]} rows
  */
@@ -88,7 +90,7 @@ export function reconcile(parent, rows) {
     if (node && node.dataset.sign !== sign && !update) {
       const fresh = make();
       if (at === node) at = fresh;
-      node.replaceWith(fresh);
+      takeOver(node, fresh);
       node = fresh;
     }
     node ??= make();
@@ -100,4 +102,16 @@ export function reconcile(parent, rows) {
     else parent.insertBefore(node, at);
   }
   for (const node of known.values()) node.remove();
+}
+
+/** Put a row in the place of the one that it is made anew from. Who was on it, or on something in it, is so afterwards. */
+function takeOver(node, fresh) {
+  const focused = node.contains(document.activeElement) ? document.activeElement : null;
+  if (node.tabIndex === 0) fresh.tabIndex = 0;
+  node.replaceWith(fresh);
+  if (!focused) return;
+  const { emoji } = focused.dataset;
+  const alike = (other) => (emoji ? other.dataset.emoji === emoji : other.title === focused.title);
+  const counterpart = focused !== node && [...fresh.querySelectorAll(focused.localName)].find(alike);
+  (counterpart || fresh).focus({ preventScroll: true });
 }

@@ -1,4 +1,7 @@
-/** Which workspace and channel are looked at. The address says it (#/channels/3), so back, forward and reload work. */
+/**
+ * Which workspace, channel, message and thread are looked at. The address says it, so back, forward and reload work:
+ * #/channels/3, #/channels/3/57 for a message in it, #/channels/3/threads/57 for the thread beside it.
+ */
 
 import { channelsOf, workspacesInOrder } from "./store.js";
 
@@ -10,14 +13,17 @@ export class Navigation {
   #listeners = new Set();
   /** @type {?number} */ channel_id = null;
   /** @type {?number} */ workspace_id = null;
+  /** @type {?number} where the address points to */ message_id = null;
+  /** @type {?number} the root of the thread that is open beside */ thread_id = null;
 
   constructor(store) {
     this.#store = store;
     this.#read(location.hash);
     addEventListener("hashchange", () => {
+      const left = this.channel_id;
       this.#read(location.hash);
       this.settle();
-      this.#tell();
+      this.#tell({ opened: this.channel_id !== left });
     });
   }
 
@@ -27,6 +33,28 @@ export class Navigation {
 
   openChannel(channel_id) {
     location.hash = `#/channels/${channel_id}`;
+  }
+
+  openMessage(channel_id, message_id) {
+    const address = `#/channels/${channel_id}/${message_id}`;
+    if (location.hash !== address) return void (location.hash = address);
+    this.#read(address);
+    this.#tell({ opened: false });
+  }
+
+  openThread(channel_id, root_id) {
+    location.hash = `#/channels/${channel_id}/threads/${root_id}`;
+  }
+
+  closeThread() {
+    if (!this.thread_id) return;
+    this.thread_id = null;
+    this.openChannel(this.channel_id);
+  }
+
+  /** What the address of a message pointed to was found, and need not be looked for again. */
+  arrived() {
+    this.message_id = null;
   }
 
   openWorkspace(workspace_id) {
@@ -44,12 +72,13 @@ export class Navigation {
       const known = state.workspaces[this.workspace_id] ?? workspacesInOrder(state)[0];
       this.workspace_id = known?.id ?? null;
       this.channel_id = this.#preferred(state);
+      this.message_id = this.thread_id = null;
     }
     if (this.channel_id) remember(this.workspace_id, this.channel_id);
     if (this.channel_id === before) return;
     const address = this.channel_id ? `#/channels/${this.channel_id}` : "#/";
     history.replaceState(null, "", address);
-    this.#tell();
+    this.#tell({ opened: true });
   }
 
   /** The channel that will be looked at once this boot is applied: its messages are fetched together with it. */
@@ -66,13 +95,20 @@ export class Navigation {
   }
 
   #read(hash) {
-    const [, noun, id] = hash.match(/^#\/(channels|workspaces)\/(\d+)$/) ?? [];
-    if (noun === "channels") this.channel_id = Number(id);
-    if (noun === "workspaces") [this.workspace_id, this.channel_id] = [Number(id), null];
+    const [, noun, id, threads, further] = hash.match(/^#\/(channels|workspaces)\/(\d+)(?:\/(threads\/)?(\d+))?$/) ?? [];
+    if (noun === "channels") {
+      this.channel_id = Number(id);
+      this.message_id = further && !threads ? Number(further) : null;
+      this.thread_id = further && threads ? Number(further) : null;
+    }
+    if (noun === "workspaces") {
+      [this.workspace_id, this.channel_id] = [Number(id), null];
+      this.message_id = this.thread_id = null;
+    }
   }
 
-  #tell() {
-    for (const listener of this.#listeners) listener();
+  #tell(change) {
+    for (const listener of this.#listeners) listener(change);
   }
 }
 

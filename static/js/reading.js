@@ -1,6 +1,11 @@
-/** Tells the server what was read: the newest message of the open channel, while a person looks at it. */
+/**
+ * Tells the server what was read: the newest message of the open channel, while a person looks at it. Not where they marked
+ * something unread, here or on another device, until they open the channel again.
+ */
 
-import { applyOwnRead } from "./store.js";
+import { applyOwnRead, applyReadAnswer, undoOwnRead } from "./store.js";
+
+const RETRY_MS = 5_000;
 
 export class Reading {
   #store;
@@ -21,26 +26,24 @@ export class Reading {
   look() {
     const channel_id = this.#navigation.channel_id;
     const channel = this.#store.state.channels[channel_id];
-    const newest = this.#store.state.timelines[channel_id]?.messages.at(-1);
-    if (!channel || !newest || newest.id <= channel.last_read_id) return;
+    const timeline = this.#store.state.timelines[channel_id];
+    const newest = timeline?.messages.at(-1);
+    if (!channel || channel.held || !newest || timeline.has_newer || newest.id <= channel.last_read_id) return;
     if (!attentive() || !this.#timeline.atEnd || this.#retry) return;
     this.#store.update((state) => applyOwnRead(state, channel_id, newest.id));
-    this.#client.call("read.mark", { channel_id, last_read_id: newest.id }).catch(() => this.#again(channel));
+    this.#client.call("read.mark", { channel_id, last_read_id: newest.id }).then(
+      (told) => this.#store.update((state) => applyReadAnswer(state, told)),
+      () => this.#again(channel),
+    );
   }
 
   /** It was not told: the cursor is put back, so that the next look tells it again. */
   #again(channel) {
-    const { last_read_id, unread_count, mention_count } = channel;
-    this.#store.update((state) => {
-      const known = state.channels[channel.id];
-      if (!known) return state;
-      const restored = { ...known, last_read_id, unread_count, mention_count };
-      return { ...state, channels: { ...state.channels, [channel.id]: restored } };
-    });
+    this.#store.update((state) => undoOwnRead(state, channel));
     this.#retry = setTimeout(() => {
       this.#retry = undefined;
       this.look();
-    }, 5_000);
+    }, RETRY_MS);
   }
 }
 

@@ -2,8 +2,9 @@
 
 import { avatar, element, icon, initials, reconcile, setText } from "./elements.js";
 import { gettext, interpolate, ngettext } from "./i18n.js";
+import { showThreadCount } from "./panels.js";
 import { portrait, statusMark, statusText } from "./presence.js";
-import { channelName, channelsOf, nameOf, othersOf, partnerOf, unreadOf, workspacesInOrder } from "./store.js";
+import { channelName, channelsOf, nameOf, othersOf, partnerOf, unreadOf, unreadThreads, workspacesInOrder } from "./store.js";
 
 const byId = (id) => document.getElementById(id);
 
@@ -12,7 +13,7 @@ export function showSidebar(state, navigation) {
   showWorkspaces(state, navigation);
   const workspace = state.workspaces[navigation.workspace_id];
   setText(byId("workspace-name"), workspace?.name ?? gettext("Welcome"));
-  for (const id of ["workspace-menu-button", "browse-channels", "add-channel"]) byId(id).hidden = !workspace;
+  for (const id of ["workspace-menu-button", "browse-channels", "add-channel", "threads-button"]) byId(id).hidden = !workspace;
   byId("channel-lists").hidden = !workspace;
   byId("invite-people").hidden = !["owner", "admin"].includes(workspace?.role);
   const named = channelsOf(state, workspace?.id, ["public", "private"]);
@@ -20,6 +21,7 @@ export function showSidebar(state, navigation) {
   reconcile(byId("channels"), named.map((channel) => row(state, channel, navigation)));
   reconcile(byId("directs"), directs.map((channel) => row(state, channel, navigation)));
   byId("directs-section").hidden = directs.length === 0;
+  showThreadCount(unreadThreads(state, workspace?.id).length);
   showAccount(state);
   showUnread(state, navigation);
 }
@@ -64,10 +66,11 @@ function row(state, channel, navigation) {
         element(
           "a.channel-link",
           { href: `#/channels/${channel.id}` },
-          signOf(state, channel, partner),
-          element("span.channel-link-name"),
+          element("span.channel-sign"),
+          element("span.channel-link-name", { dir: "auto" }),
           partner && statusMark(partner),
           element("span.channel-link-unread.hidden"),
+          element("span.mention-badge", { "aria-hidden": "true", hidden: true }),
           element("span.badge", { "aria-hidden": "true", hidden: true }),
         ),
       ),
@@ -76,12 +79,21 @@ function row(state, channel, navigation) {
       const name = link.querySelector(".channel-link-name");
       const spoken = link.querySelector(".channel-link-unread");
       const badge = link.querySelector(".badge");
+      const mentions = link.querySelector(".mention-badge");
       const here = channel.id === navigation.channel_id;
+      const { muted, mention_count } = channel;
+      // Of a muted channel only that somebody is named there.
+      const unread = muted ? 0 : channel.unread_count;
+      const sign = channel.kind === "direct" ? facesOf(state, channel) : channel.kind;
+      reconcile(link.querySelector(".channel-sign"), [{ key: "sign", sign, make: () => signOf(state, channel, partner) }]);
       setText(name, channelName(state, channel));
-      setText(spoken, channel.unread_count ? unreadText(channel.unread_count) : "");
-      setText(badge, channel.unread_count > 99 ? "99+" : String(channel.unread_count));
-      badge.hidden = channel.unread_count === 0;
-      link.classList.toggle("has-unread", channel.unread_count > 0);
+      setText(spoken, [unread && unreadText(unread), mention_count && mentionText(mention_count), muted && gettext("muted")].filter(Boolean).join(", "));
+      setText(badge, unread > 99 ? "99+" : String(unread));
+      badge.hidden = unread === 0;
+      setText(mentions, mention_count > 99 ? "@99+" : `@${mention_count}`);
+      mentions.hidden = mention_count === 0;
+      link.classList.toggle("has-unread", unread > 0 || mention_count > 0);
+      link.classList.toggle("muted", Boolean(muted));
       setCurrent(link, here);
     },
   };
@@ -92,19 +104,28 @@ function signOf(state, channel, partner) {
   return partner ? portrait(partner) : avatar(othersOf(state, channel)[0]);
 }
 
+/** What the sign of a direct channel is made from. */
+function facesOf(state, channel) {
+  return othersOf(state, channel).map((user) => `${nameOf(user)} ${user.avatar_url}`).join(" ");
+}
+
 function showAccount({ me, presence }) {
-  reconcile(byId("account-avatar"), [{ key: `u${me.id}`, sign: me.display_name, make: () => portrait(me) }]);
+  reconcile(byId("account-avatar"), [{ key: `u${me.id}`, sign: `${me.display_name} ${me.avatar_url}`, make: () => portrait(me) }]);
   setText(byId("account-name"), nameOf(me));
   setText(byId("account-status"), statusText(presence[me.id]));
 }
 
 function showUnread(state, navigation) {
-  const total = Object.values(state.channels).reduce((sum, channel) => sum + channel.unread_count, 0);
+  const total = unreadOf(state);
   const channel = state.channels[navigation.channel_id];
   const name = channel ? (channel.kind === "direct" ? channelName(state, channel) : `#${channel.name}`) : "";
   document.title = [total ? `(${total})` : "", name, "Meshsite"].filter(Boolean).join(" · ").replace(") ·", ")");
   byId("drawer-badge").hidden = total === 0;
   setText(byId("open-drawer-label"), total ? `${gettext("Show channels")}, ${unreadText(total)}` : gettext("Show channels"));
+}
+
+function mentionText(count) {
+  return interpolate(ngettext("%(count)s mention", "%(count)s mentions", count), { count });
 }
 
 function unreadText(count) {

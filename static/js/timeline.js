@@ -1,21 +1,20 @@
 /** The messages of the open channel: by day and author, oldest first, with the reader's place kept. */
 
-import { api } from "./api.js";
-import { editorOf } from "./editor.js";
-import { dayKey, reconcile, setText } from "./elements.js";
+import { dayKey, setText } from "./elements.js";
 import { gettext, interpolate, ngettext } from "./i18n.js";
-import { dayRow, messageNode, newRow, pendingNode, textOf } from "./message.js";
+import { dayRow, newRow, textOf } from "./message.js";
+import { say } from "./notices.js";
 import { showTop, showVacant } from "./placeholders.js";
 import { presenceText } from "./presence.js";
 import { attentive } from "./reading.js";
-import { applyMessage, channelName, nameOf, partnerOf, pendingOf } from "./store.js";
+import { MessageRows, follows, sameThread } from "./rows.js";
+import { channelName, messageOf, nameOf, partnerOf, pendingOf, personOf } from "./store.js";
 
-const GROUP_MS = 5 * 60_000;
 const END_PX = 48;
 const OLDER_PX = 600;
 const FAR_PX = 900;
 const SPOKEN = 5;
-const MODERATORS = ["owner", "admin", "moderator"];
+const HIGHLIGHT_MS = 4_000;
 
 const byId = (id) => document.getElementById(id);
 
@@ -32,23 +31,26 @@ export class Timeline {
   #announcer = byId("announcer");
   /** @type {?number} */ #shown = null;
   /** @type {?number} where the line "new" is: after this message */ #newAfter = null;
-  /** @type {?number} */ #editing = null;
+  /** @type {?number} the cursor to which the reader put it back */ #heldAt = null;
+  /** @type {Set<number>} what was there to read since the channel was opened: of it a deleted one leaves a mark */ #seen = new Set();
   #ready = false;
+  /** The reader wants the newest messages, and not the first that they have not read. */
+  #jumped = false;
   #newest = 0;
   #missed = 0;
+  /** @type {any} */ #unhighlight;
   atEnd = true;
   onReachedEnd = () => {};
-  /** @type {(client_msg_id: string) => void} */ onRetry = () => {};
-  /** @type {(client_msg_id: string) => void} */ onDiscard = () => {};
+  rows;
 
-  constructor({ store, sync, navigation, dialogs }) {
+  constructor({ store, sync, navigation, dialogs, deeds, onLeave }) {
     this.#store = store;
     this.#sync = sync;
     this.#navigation = navigation;
     this.#dialogs = dialogs;
+    this.rows = new MessageRows({ store, deeds, list: this.#list, onRedraw: () => this.draw(), onLeave });
     this.#scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
-    this.#list.addEventListener("keydown", (event) => this.#walk(event));
-    this.#jump.addEventListener("click", () => this.toEnd());
+    this.#jump.addEventListener("click", () => this.#jumpToEnd());
     new ResizeObserver(() => this.atEnd && this.toEnd()).observe(this.#scroller);
   }
 
@@ -60,12 +62,14 @@ export class Timeline {
     showVacant(this.#vacant, state, this.#navigation, this.#dialogs);
     const changed = (channel?.id ?? null) !== this.#shown;
     if (changed) this.#opened(channel);
+    if (channel?.held && channel.last_read_id !== this.#heldAt) this.#newAfter = this.#heldAt = channel.last_read_id;
     const anchors = changed ? [] : this.#anchors();
     this.#announce(state, channel, timeline);
     showTop(this.#top, state, channel, timeline, () => this.#again());
-    reconcile(this.#list, channel ? this.#rows(state, channel, timeline) : []);
-    this.#rove();
+    this.rows.draw(channel ? this.#rows(state, channel, timeline) : []);
+    if (reactedUnknown(state, timeline)) this.#sync.loadPeople(channel.id);
     this.#place(timeline, anchors);
+    if (timeline?.status === "ready") this.#goTo(state, timeline);
     this.#drawJump();
   }
 
@@ -74,13 +78,20 @@ export class Timeline {
     this.#scrolled();
   }
 
-  /** Edit the newest own message, as arrow up in an empty composer does. */
+  /** Somebody wrote here: they want to see it. */
+  written() {
+    const timeline = this.#store.state.timelines[this.#shown];
+    if (timeline?.has_newer) this.#jumpToEnd();
+    this.atEnd = true;
+  }
+
   editLast() {
-    const { state } = this.#store;
-    const messages = state.timelines[this.#shown]?.messages ?? [];
-    const last = messages.findLast((message) => message.author.id === state.me.id && !message.deleted);
-    if (last) this.#edit(last.id);
-    return Boolean(last);
+    return this.rows.editLast(this.#store.state.timelines[this.#shown]?.messages ?? []);
+  }
+
+  /** Move the focus into the messages. */
+  focus() {
+    this.#list.querySelector('.message[tabindex="0"]')?.focus();
   }
 
   #header(state, channel) {
@@ -92,13 +103,17 @@ export class Timeline {
     setText(byId("channel-topic"), topicOf(state, channel));
     byId("members-button").hidden = !channel;
     setText(byId("members-count"), String(channel?.member_count ?? ""));
+    byId("pins-button").hidden = !channel;
     byId("channel-menu-button").hidden = !channel || direct;
   }
 
   #opened(channel) {
     this.#shown = channel?.id ?? null;
     this.#newAfter = channel?.unread_count ? channel.last_read_id : null;
-    this.#editing = null;
+    this.#heldAt = null;
+    this.#jumped = false;
+    this.#seen.clear();
+    this.rows.forget();
     this.#ready = false;
     this.#missed = 0;
     this.#newest = 0;
@@ -107,15 +122,16 @@ export class Timeline {
   }
 
   #announce(state, channel, timeline) {
-    const newest = timeline?.messages.at(-1);
+    const newest = timeline?.has_newer ? null : timeline?.messages.at(-1);
     if (!newest || newest.id <= this.#newest) return;
     const fresh = this.#newest ? timeline.messages.filter(({ id }) => id > this.#newest) : [];
     this.#newest = newest.id;
     const others = fresh.filter((message) => message.author.id !== state.me.id && !message.deleted);
     if (!this.#ready || others.length === 0) return;
     if (!this.atEnd) this.#missed += others.length;
-    if (!attentive()) this.#newAfter ??= channel.last_read_id;
-    const spoken = others.map((message) => `${nameOf(message.author)}: ${textOf(message.html)}`);
+    // The line stands where the reader was when they looked away the last time.
+    if (!attentive() && channel.last_read_id > (this.#newAfter ?? -1)) this.#newAfter = channel.last_read_id;
+    const spoken = others.map((message) => `${nameOf(personOf(state, message.author))}: ${textOf(message.html)}`);
     // Nobody wants to listen to all that came while the server was away.
     this.#announcer.textContent = others.length > SPOKEN ? newText(others.length) : spoken.join("\n");
   }
@@ -128,81 +144,70 @@ export class Timeline {
 
   #rows(state, channel, timeline) {
     const rows = [];
-    const shown = (timeline?.messages ?? []).filter((message) => !message.deleted);
     let before = null;
     let marked = this.#newAfter === null;
-    for (const message of shown) {
+    for (const message of timeline?.messages ?? []) {
+      if (message.deleted && !this.#seen.has(message.id)) continue;
       const newDay = !before || dayKey(before.created_at) !== dayKey(message.created_at);
-      const newHere = !marked && message.id > this.#newAfter && message.author.id !== state.me.id;
+      const newHere = !marked && !message.deleted && message.id > this.#newAfter && (this.#heldAt !== null || message.author.id !== state.me.id);
       if (newDay) rows.push(dayRow(message.created_at));
       if (newHere) rows.push(newRow());
       marked ||= newHere;
-      rows.push(this.#messageRow(state, channel, message, !newDay && !newHere && follows(message, before)));
+      rows.push(message.deleted ? this.rows.tombstone(message) : this.#row(state, channel, message, newDay || newHere ? null : before));
       before = message;
     }
-    let grouped = before?.author.id === state.me?.id && !before?.deleted;
-    for (const message of pendingOf(state, channel.id)) {
-      rows.push(this.#pendingRow(state, message, grouped));
+    let grouped = before?.author.id === state.me?.id && !before?.deleted && !before?.thread_root_id;
+    for (const message of timeline?.has_newer ? [] : pendingOf(state, channel.id)) {
+      rows.push(this.rows.pendingRow(state, message, grouped));
       grouped = true;
     }
     return rows;
   }
 
-  #messageRow(state, channel, message, grouped) {
-    const editing = this.#editing === message.id;
-    const own = message.author.id === state.me.id;
-    const deletable = own || channel.role === "admin" || MODERATORS.includes(state.workspaces[channel.workspace_id]?.role);
-    return {
-      key: `m${message.id}`,
-      // While it is edited it stays as it is, whatever comes.
-      sign: editing ? "editing" : `${message.rev} ${grouped} ${deletable}`,
-      make: () =>
-        messageNode(message, {
-          grouped,
-          editor: editing ? editorOf(message, (changed) => this.#endEdit(message.id, changed)) : undefined,
-          onEdit: own && (() => this.#edit(message.id)),
-          onDelete: deletable && (() => this.#delete(message)),
-        }),
-    };
+  #row(state, channel, message, before) {
+    this.#seen.add(message.id);
+    const reply = Boolean(message.thread_root_id);
+    const root = reply ? messageOf(state, channel.id, message.thread_root_id) : undefined;
+    return this.rows.row(state, channel, message, { grouped: reply ? sameThread(message, before) : follows(message, before), root });
   }
 
-  #pendingRow(state, message, grouped) {
-    return {
-      key: `p${message.client_msg_id}`,
-      sign: `${message.status} ${message.error} ${grouped}`,
-      make: () =>
-        pendingNode(message, state.me, {
-          grouped,
-          onRetry: () => this.onRetry(message.client_msg_id),
-          onDiscard: () => this.onDiscard(message.client_msg_id),
-        }),
-    };
-  }
-
-  #edit(message_id) {
-    this.#editing = message_id;
+  /** Where the address points to, once it is loaded. */
+  #goTo(state, timeline) {
+    const { message_id } = this.#navigation;
+    if (!message_id) return;
+    const node = this.rows.nodeOf(message_id);
+    if (!node) {
+      const oldest = timeline.messages[0]?.id ?? 0;
+      const newest = timeline.messages.at(-1)?.id ?? 0;
+      const outside = (timeline.has_more && message_id < oldest) || (timeline.has_newer && message_id > newest);
+      if (outside) return;
+      this.#navigation.arrived();
+      return say(gettext("This message is not there any more."));
+    }
+    this.#navigation.arrived();
+    this.rows.highlighted = message_id;
     this.draw();
-    const field = this.#list.querySelector(".editor textarea");
-    field?.focus();
-    field?.setSelectionRange(field.value.length, field.value.length);
+    const shown = this.rows.nodeOf(message_id);
+    for (const other of this.#list.querySelectorAll('.message[tabindex="0"]')) other.setAttribute("tabindex", "-1");
+    shown.tabIndex = 0;
+    shown.scrollIntoView({ block: "center" });
+    shown.focus({ preventScroll: true });
+    this.#scrolled();
+    clearTimeout(this.#unhighlight);
+    this.#unhighlight = setTimeout(() => {
+      this.rows.highlighted = null;
+      this.draw();
+    }, HIGHLIGHT_MS);
   }
 
-  #endEdit(message_id, changed) {
-    this.#editing = null;
-    if (changed) this.#store.update((state) => applyMessage(state, changed));
-    this.draw();
-    this.#list.querySelector(`[data-key="m${message_id}"]`)?.focus({ preventScroll: true });
-  }
-
-  async #delete(message) {
-    const confirmed = await this.#dialogs.confirm({
-      title: gettext("Delete this message?"),
-      text: gettext("It disappears for everybody, and cannot be brought back."),
-      quote: textOf(message.html),
-      yes: gettext("Delete"),
-      act: () => api("message.delete", { message_id: message.id }),
-    });
-    if (confirmed) byId("composer-body").focus();
+  #jumpToEnd() {
+    const timeline = this.#store.state.timelines[this.#shown];
+    if (!timeline?.has_newer) return this.toEnd();
+    this.#ready = false;
+    this.#jumped = true;
+    this.atEnd = true;
+    this.#newest = 0;
+    this.#sync.loadNewest(this.#shown);
   }
 
   /**
@@ -220,12 +225,16 @@ export class Timeline {
 
   #place(timeline, anchors) {
     if (!timeline || (timeline.status !== "ready" && timeline.messages.length === 0)) return;
+    if (!this.#ready && timeline.status !== "ready") return;
     if (!this.#ready) {
       this.#ready = true;
+      if (this.#navigation.message_id) return;
       const line = this.#list.querySelector(".new-line");
       this.toEnd();
-      if (line && line.offsetTop < this.#scroller.scrollTop) this.#scroller.scrollTop = line.offsetTop - 24;
-    } else if (this.atEnd) this.toEnd();
+      const toLine = line && !this.#jumped && line.offsetTop < this.#scroller.scrollTop;
+      this.#jumped = false;
+      if (toLine) this.#scroller.scrollTop = line.offsetTop - 24;
+    } else if (this.atEnd && !timeline.has_newer) this.toEnd();
     else {
       const nodes = new Map([...this.#list.children].map((node) => [node.dataset.key, node]));
       const anchor = anchors.find(({ key }) => nodes.has(key));
@@ -237,42 +246,24 @@ export class Timeline {
   #scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.#scroller;
     const was = this.atEnd;
-    this.atEnd = scrollHeight - scrollTop - clientHeight < END_PX;
+    const timeline = this.#store.state.timelines[this.#shown];
+    const below = scrollHeight - scrollTop - clientHeight;
+    this.atEnd = below < END_PX && !timeline?.has_newer;
     if (this.atEnd) this.#missed = 0;
     this.#drawJump();
     if (this.atEnd && !was) this.onReachedEnd();
-    const timeline = this.#store.state.timelines[this.#shown];
-    const older = timeline?.has_more && timeline.status === "ready";
-    if (older && this.#ready && scrollTop < OLDER_PX) this.#sync.loadOlder(this.#shown);
+    if (!this.#ready || timeline?.status !== "ready") return;
+    if (timeline.has_more && scrollTop < OLDER_PX) this.#sync.loadOlder(this.#shown);
+    else if (timeline.has_newer && below < OLDER_PX) this.#sync.loadNewer(this.#shown);
   }
 
   #drawJump() {
     const { scrollTop, scrollHeight, clientHeight } = this.#scroller;
-    const far = this.#ready && scrollHeight - scrollTop - clientHeight > FAR_PX;
+    const further = this.#store.state.timelines[this.#shown]?.has_newer;
+    const far = this.#ready && (further || scrollHeight - scrollTop - clientHeight > FAR_PX);
     this.#jump.hidden = this.atEnd || !(far || this.#missed);
     setText(byId("jump-text"), this.#missed ? newText(this.#missed) : gettext("Newest messages"));
     this.#jump.classList.toggle("has-news", this.#missed > 0);
-  }
-
-  /** The list is one stop of the tab key; arrows go from message to message. */
-  #rove() {
-    const messages = this.#list.querySelectorAll(".message");
-    if (this.#list.querySelector('.message[tabindex="0"]')) return;
-    messages[messages.length - 1]?.setAttribute("tabindex", "0");
-  }
-
-  #walk(event) {
-    const from = event.target.closest?.(".message");
-    if (!from || event.target !== from) return;
-    const messages = [...this.#list.querySelectorAll(".message")];
-    const at = messages.indexOf(from);
-    const ways = { ArrowUp: messages[at - 1], ArrowDown: messages[at + 1], Home: messages[0], End: messages.at(-1) };
-    const to = ways[event.key];
-    if (!to) return;
-    event.preventDefault();
-    for (const message of messages) message.tabIndex = -1;
-    to.tabIndex = 0;
-    to.focus();
   }
 }
 
@@ -282,12 +273,12 @@ function topicOf(state, channel) {
   return partner ? presenceText(state.presence[partner.id]) : (channel?.topic ?? "");
 }
 
-function newText(count) {
-  return interpolate(ngettext("%(count)s new message", "%(count)s new messages", count), { count });
+/** Whether somebody reacted of whom nobody here knows the name. */
+function reactedUnknown({ people }, timeline) {
+  const reactions = (timeline?.messages ?? []).flatMap((message) => message.reactions ?? []);
+  return reactions.some(({ user_ids }) => user_ids.some((id) => !people[id]));
 }
 
-/** Soon after the one before, by the same author: its name need not be shown again. */
-function follows(message, before) {
-  const apart_ms = new Date(message.created_at) - new Date(before.created_at);
-  return before.author.id === message.author.id && !before.deleted && apart_ms < GROUP_MS;
+function newText(count) {
+  return interpolate(ngettext("%(count)s new message", "%(count)s new messages", count), { count });
 }

@@ -83,3 +83,15 @@ export class Site {
 
 /** Until everything that is ready has been handled. */
 export const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+/** What `localStorage` is to a page. */
+export class MemoryStorage {
+  items = new Map();
+  get length() {
+    return this.items.size;
+  }
+  key = (at) => [...this.items.keys()][at] ?? null;
+  getItem = (key) => this.items.get(key) ?? null;
+  setItem = (key, text) => void this.items.set(key, String(text));
+  removeItem = (key) => void this.items.delete(key);
+}
