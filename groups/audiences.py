@@ -50,9 +50,9 @@ def witnesses_in(workspace: Workspace, unaware: Collection[int]) -> Audience:
     return Audience(to.kind, to.of | {"without": sorted(unaware)}) if unaware else to
 
 
-def who_see(user: User) -> Audience:
-    """Whoever else shares a workspace with a user and may know of them when the event leaves."""
-    return Audience("who_see", {"id": user.pk})
+def who_know(user: User) -> Audience:
+    """Whoever else sees a user in a workspace when the event leaves, or reads what they once wrote."""
+    return Audience("who_know", {"id": user.pk})
 
 
 def forget_all() -> None:
@@ -72,9 +72,10 @@ def _members_of_workspace(*, id: int, rev: int, members_rev: int, without: Colle
     return set(members) - set(without) if without else members
 
 
-@audience_kind("who_see")
-def _who_see(*, id: int) -> Iterable[int]:
-    return set(people.who_see(id).values_list("user_id", flat=True)) - {id}
+@audience_kind("who_know")
+def _who_know(*, id: int) -> Iterable[int]:
+    seeing, reading = people.who_see(id), people.readers_of(id)
+    return {*seeing.values_list("user_id", flat=True), *reading.values_list("user_id", flat=True)} - {id}
 
 
 def _members(kind: str, pk: int, members_rev: int) -> _Known:

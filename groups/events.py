@@ -20,6 +20,8 @@ from groups.payloads import (
 from realtime.events import Event
 from realtime.streams import ERASED
 
+PROFILE = "profile"
+"""In `about`: whose names and picture it shows, which stand beside what they wrote, too."""
 LEFT = "left"
 """In `about`: who left, and may know that they did."""
 
@@ -224,8 +226,9 @@ class WorkspaceMemberJoined(Event, name="workspace.member_joined"):
 
 @dataclass(frozen=True)
 class WorkspaceUpdated(Event, name="workspace.updated"):
-    """A workspace changed, or a member's role in it. Audience: its members; of a role those who see the member; when you
-    are silenced, or no more, you alone.
+    """A workspace changed, or a member's role in it.
+
+    Audience: its members; of a role those who see the member; when you are silenced, or no more, you alone.
     """
 
     workspace: WorkspacePayload | OwnWorkspacePayload
@@ -252,13 +255,13 @@ class WorkspaceMemberLeft(Event, name="workspace.member_left"):
 
 @dataclass(frozen=True)
 class UserUpdated(Event, name="user.updated"):
-    """A profile changed, or the account ended. Audience: who sees them, and themself, with what only they see."""
+    """A profile changed, or the account ended. Audience: who sees them or reads their words; themself, with more."""
 
     user: ProfilePayload | MePayload
 
     @property
     def about(self) -> dict[str, int]:
-        return {"user": self.user["id"]}
+        return {PROFILE: self.user["id"]}
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import orjson
 
-from groups.events import LEFT
+from groups.events import LEFT, PROFILE
 from groups.models import ChannelMember, Message, WorkspaceMember, people
 from groups.payloads import message_payload
 from realtime.reading import revises
@@ -19,11 +19,15 @@ def revise(user_id: int, entries: Sequence[tuple[int, Entry]]) -> list[tuple[int
     stored = [entry for _, entry in entries]
     channels = ChannelMember.objects.filter(user=user_id, channel__in=_ids(stored, "channel"))
     workspaces = WorkspaceMember.objects.filter(user=user_id, workspace__in=_ids(stored, "workspace"))
-    seen = people.visible_to(user_id).filter(user__in=_ids(stored, "user"))
+    profiles = _ids(stored, PROFILE)
+    visible = people.visible_to(user_id).filter(user__in=_ids(stored, "user") | profiles)
+    seen = {user_id, *visible.values_list("user_id", flat=True)}
+    unseen = profiles - seen
     may_read = {
         "channel": set(channels.values_list("channel_id", flat=True)),
         "workspace": set(workspaces.values_list("workspace_id", flat=True)),
-        "user": {user_id, *seen.values_list("user_id", flat=True)},
+        "user": seen,
+        PROFILE: seen | (people.authors_read_by(user_id, unseen) if unseen else set()),
     }
 
     def may(entry: Entry) -> bool:

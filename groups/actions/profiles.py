@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from groups.audiences import who_see
+from groups.audiences import who_know
 from groups.avatars import digest_of, to_avatar
 from groups.display_names import checked_display_name
 from groups.events import UserUpdated
@@ -72,11 +72,11 @@ def lock_user(user: User) -> User:
 
 
 def tell_profile(user: User, *, others: bool = True) -> None:
-    """Tell how a user is shown now: to themself with what only they see, and to those who see them."""
+    """Tell how a user is shown now: to themself with what only they see, and to those who know them."""
     order = f"user:{user.pk}"
     told = [Publication(UserUpdated(me_payload(user)), users([user.pk]), order)]
     if others:
-        told.append(Publication(UserUpdated(profile_payload(user)), who_see(user), order))
+        told.append(Publication(UserUpdated(profile_payload(user)), who_know(user), order))
     publish_all(told)
 
 

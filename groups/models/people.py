@@ -5,6 +5,7 @@ from collections.abc import Collection
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from groups.models.channel import ChannelMember
+from groups.models.message import Message
 from groups.models.workspace import Role, WorkspaceMember
 
 
@@ -21,6 +22,17 @@ def who_see(user_id: int) -> QuerySet[WorkspaceMember]:
     workspaces = WorkspaceMember.objects.filter(user=user_id).values("workspace")
     seeing = ~Q(role=Role.GUEST) | Q(user=user_id) | _shares_a_channel_with(user_id)
     return WorkspaceMember.objects.filter(seeing, workspace__in=workspaces)
+
+
+def readers_of(user_id: int) -> QuerySet[ChannelMember]:
+    """Who reads what a user wrote, and so how they are called, although they may not see them any more."""
+    return ChannelMember.objects.filter(channel__in=Message.objects.filter(author=user_id).values("channel"))
+
+
+def authors_read_by(user_id: int, author_ids: Collection[int]) -> set[int]:
+    """Those of these users who wrote something that a user may read."""
+    written = Message.objects.filter(author__in=author_ids, channel__members__user=user_id)
+    return set(written.order_by().values_list("author_id", flat=True).distinct())
 
 
 def guests_beside(user_ids: Collection[int]) -> set[tuple[int, int, int]]:

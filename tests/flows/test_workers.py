@@ -247,7 +247,8 @@ def told_of(person: Person, socket: Socket) -> list[str]:
 
 
 def test_a_command_reaches_the_sessions_of_a_server_with_streams_in_memory(start_server: StartServer) -> None:
-    server = start_server(demo=False, **GENEROUS, SWEEP_SECONDS=0.2)
+    settings: dict[str, Any] = GENEROUS | {"SWEEP_SECONDS": 0.2}
+    server = start_server(demo=False, **settings)
     with enrolled(server, *CAST) as people:
         bob = found(people).bob
         with bob.socket() as socket:

@@ -256,7 +256,7 @@ def test_what_a_member_was_told_is_redacted_when_they_are_a_guest(
     update_profile(user=eve, display_name="Eve!")
     update_profile(user=bob, display_name="Bob!")
     rows = list(OutboxEvent.objects.order_by("pk"))[before:]
-    to_ada = [row for row in rows if row.audience["kind"] in ("workspace", "who_see")]
+    to_ada = [row for row in rows if row.audience["kind"] in ("workspace", "who_know")]
 
     assert let_out(ada, to_ada) == ["workspace.member_joined", "user.updated", "user.updated"]
     set_role(setter=grace, workspace_id=workspace.pk, user_id=ada.pk, role=Role.GUEST)

@@ -7,8 +7,12 @@ from django.test import Client
 
 from groups.actions import profiles
 from groups.actions.profiles import update_profile
+from groups.actions.workspaces import leave_workspace
 from groups.models import Channel, User, Workspace
-from tests.cast import Api, bring, ids, make_user, published, stored
+from groups.replay import revise
+from realtime.models import OutboxEvent
+from realtime.streams import REDACTED, Entry
+from tests.cast import Api, bring, ids, make_user, published, say, stored
 
 
 def test_a_new_name_is_told_to_who_shares_a_workspace_and_to_oneself(
@@ -219,3 +223,21 @@ def test_who_is_not_signed_in_has_the_language_of_the_browser(client: Client, ad
     update_profile(user=ada, language="ja")
 
     assert 'lang="en"' in client.get("/accounts/login/", headers={"Accept-Language": "en"}).text
+
+
+def test_who_reads_what_somebody_wrote_hears_how_they_are_called_after_they_left(
+    api: Api, workspace: Workspace, general: Channel, grace: User, ada: User, bob: User, gus: User
+) -> None:
+    message = say(ada, general, "hello")
+    leave_workspace(user=ada, workspace_id=workspace.pk)
+
+    with published() as told:
+        update_profile(user=ada, display_name="Countess Ada")
+
+    assert [event.user_ids for event in told] == [ids(ada), ids(grace, bob)]
+    shown = api(bob)("message.get", message_id=message.pk).body["message"]["author"]
+    assert shown["display_name"] == told[1].data["user"]["display_name"] == "Countess Ada"
+    [row] = OutboxEvent.objects.order_by("pk")[OutboxEvent.objects.count() - 1 :]
+    entry = Entry("1", row.name, row.body.encode(), row.about)
+    assert [revise(user.pk, [(1, entry)])[0][1].body == REDACTED for user in (grace, bob, gus)] == [False, False, True]
+    assert api(bob)("user.get", user_id=ada.pk).said == (404, "not_found")
