@@ -21,7 +21,7 @@ class Mirror:
         self.workspaces: dict[int, Data] = {row["id"]: row for row in answer["workspaces"]}
         self.channels: dict[int, Data] = {}
         self.messages: dict[int, dict[int, Data]] = {}
-        self.threads: dict[int, Data] = {row["thread_root_id"]: row for row in answer.get("threads", [])}
+        self.threads: dict[int, Data] = {row["thread_root_id"]: row for row in answer["threads"]}
         for channel in answer["channels"]:
             self._open(channel)
 
@@ -156,7 +156,7 @@ class Mirror:
     def workspace_member_joined(self, data: Data) -> None:
         workspace = data["workspace"]
         if data["user"]["id"] == self.me["id"]:
-            self.workspaces[workspace["id"]] = {**workspace, "role": data["role"]}
+            self.workspaces[workspace["id"]] = {**workspace, "role": data["role"], "silenced_until": None}
         else:
             self.workspaces[workspace["id"]].update(workspace)
 
@@ -170,13 +170,14 @@ class Mirror:
     def user_updated(self, data: Data) -> None:
         user = data["user"]
         shown = {name: user[name] for name in ("id", "username", "display_name", "avatar_url")}
+        profile = shown | {name: user[name] for name in ("active", "time_zone")}
         for messages in self.messages.values():
             for pk, message in messages.items():
                 if message["author"]["id"] == user["id"]:
                     messages[pk] = {**message, "author": shown}
         for channel in self.channels.values():
             if "members" in channel:
-                channel["members"] = [shown if one["id"] == user["id"] else one for one in channel["members"]]
+                channel["members"] = [profile if one["id"] == user["id"] else one for one in channel["members"]]
         if user["id"] == self.me["id"]:
             self.me = {**self.me, **user}
 
@@ -197,3 +198,20 @@ APPLY: dict[str, Callable[[Mirror, Data], None]] = {
 
 def _without(row: Data, key: str) -> Data:
     return {name: value for name, value in row.items() if name != key}
+
+
+def differences(known: Any, fresh: Any, path: str = "") -> list[str]:
+    """Where two facts differ, one line each."""
+    if isinstance(known, dict) and isinstance(fresh, dict):
+        return [
+            line
+            for key in sorted(known.keys() | fresh.keys(), key=str)
+            for line in differences(known.get(key), fresh.get(key), f"{path}/{key}")
+        ]
+    if isinstance(known, list) and isinstance(fresh, list) and len(known) == len(fresh):
+        return [
+            line
+            for index, pair in enumerate(zip(known, fresh, strict=True))
+            for line in differences(*pair, f"{path}/{index}")
+        ]
+    return [] if known == fresh else [f"{path}: it knows {known!r}, a fresh login shows {fresh!r}"]
