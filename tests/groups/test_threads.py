@@ -506,14 +506,18 @@ def test_who_was_removed_is_not_told(root: Message, general: Channel, grace: Use
     assert set(threads_told(told)) == ids(ada)
 
 
-def test_a_row_without_a_membership_tells_nobody(root: Message, general: Channel, ada: User, bob: User) -> None:
+def test_a_row_without_a_membership_tells_nobody_and_shows_nothing(
+    api: Api, root: Message, general: Channel, ada: User, bob: User
+) -> None:
     reply_to(root, bob)
     general.members.filter(user=ada).delete()
 
     with published() as told:
         reply_to(root, bob)
 
+    call = api(ada)
     assert set(threads_told(told)) == ids(bob)
+    assert (listed(call("thread.list")), call("client.boot").body["threads"]) == ([], [])
 
 
 def test_who_comes_back_has_not_forgotten_that_they_unfollowed(
