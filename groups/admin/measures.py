@@ -66,8 +66,6 @@ class MeasuresAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # generic only 
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         actions: dict[str, Any] = dict(super().get_actions(request))
-        # Deletes rows as they are, around every rule.
-        actions.pop("delete_selected", None)
         for measure in self._measures_of(request):
             actions[measure.name] = (partial(_take_on_many, measure=measure), measure.name, measure.label)
         return actions

@@ -220,6 +220,15 @@ def test_who_is_silenced_writes_nothing_anywhere_in_the_workspace(
     assert {table for table in before if before[table] != after[table]} <= {"groups.ApiToken"}
 
 
+def test_an_admin_of_a_channel_who_is_silenced_does_not_rename_it(
+    at: Any, nora: User, api: Api, workspace: Workspace, ada: User
+) -> None:
+    hers = make_channel(ada, workspace, "hers")
+    silence(nora, workspace, ada)
+
+    assert api(ada)("channel.update", channel_id=hers.pk, topic="shouting on").said == (403, "silenced")
+
+
 def test_the_refusal_says_until_when(at: Any, nora: User, api: Api, general: Channel, ada: User) -> None:
     silence(nora, general.workspace, ada)
 
