@@ -41,7 +41,9 @@ class User(AbstractUser):
 
     def clean(self) -> None:
         super().clean()
-        check_username(self.username, of=self)
+        # A form calls this even when the field itself refused what was typed, and then there is no name.
+        if self.username:
+            check_username(self.username, of=self)
 
     @property
     def shown_name(self) -> str:
