@@ -8,9 +8,9 @@ from django.conf import LazySettings
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from groups.actions.channels import archive_channel, join_channel, leave_channel
+from groups.actions.channels import archive_channel
 from groups.actions.cursors import mark_read
-from groups.actions.membership import add_members, mute_channel
+from groups.actions.membership import add_members, join_channel, leave_channel, mute_channel
 from groups.actions.mentions import MENTIONS_PER_MESSAGE
 from groups.actions.messages import delete_message, edit_message
 from groups.actions.sending import Draft, Sent, send_message, send_messages
@@ -333,7 +333,7 @@ def test_a_retry_tells_nobody_and_spends_nothing(general: Channel, ada: User, se
 
 
 def test_two_of_the_same_in_one_batch_are_one(general: Channel, ada: User, bob: User, settings: LazySettings) -> None:
-    settings.GROUP_MENTIONS_PER_HOUR = 1
+    settings.GROUP_MENTIONS_PER_HOUR = 2
     draft = Draft(ada, general.pk, "@channel", client_msg_id="m-1")
 
     with published() as told:
@@ -341,6 +341,7 @@ def test_two_of_the_same_in_one_batch_are_one(general: Channel, ada: User, bob: 
 
     assert [outcome.duplicate for outcome in outcomes if isinstance(outcome, Sent)] == [False, True]
     assert names(told) == ["message.created", "mention.created"]
+    say(ada, general, "@channel: the second of two")
 
 
 def test_in_a_batch_each_text_names_in_its_own_channel_and_with_its_own_outcome(
