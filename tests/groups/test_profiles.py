@@ -190,12 +190,12 @@ def test_a_list_goes_on_after_an_id_at_the_cost_of_three_queries(
 
 def test_a_page_is_in_the_language_and_the_time_of_its_reader(client: Client, ada: User) -> None:
     client.force_login(ada)
-    assert 'lang="en"' in client.get("/settings/tokens/", headers={"Accept-Language": "en"}).text
+    assert '<html lang="en">' in client.get("/settings/tokens/", headers={"Accept-Language": "en"}).text
     update_profile(user=ada, language="ja", time_zone="Asia/Tokyo")
 
     page = client.get("/settings/tokens/", headers={"Accept-Language": "en"})
 
-    assert 'lang="ja"' in page.text
+    assert '<html lang="ja">' in page.text
     assert page.headers["Content-Language"] == "ja"
 
 
@@ -214,7 +214,7 @@ def test_who_chooses_a_language_has_it_on_every_machine(client: Client, ada: Use
     client.cookies.pop("django_language", None)
 
     assert User.objects.get(pk=ada.pk).language == "ja"
-    assert 'lang="ja"' in client.get("/settings/tokens/", headers={"Accept-Language": "en"}).text
+    assert '<html lang="ja">' in client.get("/settings/tokens/", headers={"Accept-Language": "en"}).text
     client.post("/i18n/setlang/", {"language": "tlh", "next": "/"})
     assert User.objects.get(pk=ada.pk).language == "ja"
 
@@ -222,7 +222,7 @@ def test_who_chooses_a_language_has_it_on_every_machine(client: Client, ada: Use
 def test_who_is_not_signed_in_has_the_language_of_the_browser(client: Client, ada: User) -> None:
     update_profile(user=ada, language="ja")
 
-    assert 'lang="en"' in client.get("/accounts/login/", headers={"Accept-Language": "en"}).text
+    assert '<html lang="en">' in client.get("/accounts/login/", headers={"Accept-Language": "en"}).text
 
 
 def test_who_reads_what_somebody_wrote_hears_how_they_are_called_after_they_left(
