@@ -6,7 +6,8 @@ from django.conf import settings
 from django.contrib.auth.models import Group
 from django.db import transaction
 
-from groups.actions.channels import create_channel, join_channel
+from groups.actions.channels import create_channel
+from groups.actions.membership import join_channel
 from groups.actions.pins import pin_message
 from groups.actions.reactions import react
 from groups.actions.sending import send_message

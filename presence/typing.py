@@ -11,9 +11,7 @@ import orjson
 from django.conf import settings
 from django.db.models import OuterRef
 
-from groups.actions.channels import refusal_of
-from groups.actions.locks import check_answerable
-from groups.actions.sending import check_writable
+from groups.actions.locks import check_answerable, check_writable, refusal_of
 from groups.actions.silence import check_silence, silenced_until
 from groups.audiences import everybody_in
 from groups.models import Channel, User

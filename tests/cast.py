@@ -20,7 +20,9 @@ from django.http import HttpResponse
 from django.test import Client
 
 from groups import audiences
-from groups.actions.channels import create_channel, join_channel, open_direct_channel
+from groups.actions.channels import create_channel
+from groups.actions.direct import open_direct_channel
+from groups.actions.membership import join_channel
 from groups.actions.sending import send_message
 from groups.actions.tokens import create_token
 from groups.actions.workspaces import create_workspace, invite_to_workspace, join_workspace

@@ -5,17 +5,14 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from groups import roles
-from groups.actions.direct import open_direct_channel
 from groups.actions.locks import (
     check_named,
     check_writable,
     lock_channel,
-    lock_channel_of,
     lock_with_workspace,
     lock_workspace,
-    refusal_of,
 )
-from groups.actions.membership import add, join_channel, leave_channel
+from groups.actions.membership import add
 from groups.actions.silence import check_not_silenced
 from groups.audiences import members_of
 from groups.events import ChannelUpdated
@@ -30,18 +27,6 @@ from realtime.publish import publish
 
 NAME_CHARACTERS = 80
 TOPIC_CHARACTERS = 250
-
-__all__ = [
-    "archive_channel",
-    "create_channel",
-    "join_channel",
-    "leave_channel",
-    "lock_channel",
-    "lock_channel_of",
-    "open_direct_channel",
-    "refusal_of",
-    "update_channel",
-]
 
 
 def create_channel(*, creator: User, workspace_id: int, kind: str, name: str, topic: str = "") -> Channel:

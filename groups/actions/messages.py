@@ -4,10 +4,10 @@ from django.utils.translation import gettext as _
 
 from groups import roles
 from groups.actions.audit import record
-from groups.actions.channels import lock_channel, lock_channel_of
 from groups.actions.followers import Reply, told_of_naming, told_of_threads
+from groups.actions.locks import check_writable, lock_channel, lock_channel_of
 from groups.actions.mentions import created_of, deleted_of, people_in, permit_edit, remove_mentions, replace_mentions
-from groups.actions.sending import check_writable, checked_body
+from groups.actions.sending import checked_body
 from groups.actions.silence import check_not_silenced
 from groups.audiences import members_of
 from groups.events import MessageCreated, MessageDeleted, MessageUpdated

@@ -13,9 +13,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, OuterRef
 from django.utils.translation import gettext as _
 
-from groups.actions.channels import refusal_of
 from groups.actions.followers import Reply, told_of_replies
-from groups.actions.locks import deserted_among, nobody_there
+from groups.actions.locks import check_writable, deserted_among, nobody_there, refusal_of
 from groups.actions.mentions import (
     NO_GROUPS,
     GroupCall,
@@ -157,12 +156,6 @@ def checked_body(body: str) -> str:
         limit = {"limit": settings.MESSAGE_CHARACTERS, "length": len(body)}
         raise ValidationError({"body": _("At most %(limit)d characters, not %(length)d.") % limit})
     return body
-
-
-def check_writable(channel: Channel) -> None:
-    """Raises Conflict for an archived channel."""
-    if channel.archived_at is not None:
-        raise Conflict("channel_archived", _("The channel is archived."))
 
 
 def _write_alone(checked: _Checked) -> Outcome:

@@ -72,7 +72,9 @@ class User(AbstractUser):
 def check_username(username: str, *, of: User | None = None) -> None:
     """Raises ValidationError when nobody could tell a username from that of another user."""
     like = User.objects.filter(Q(username_key=spelling_of(username)) | Q(username_look=look_of(username)))
-    other = like.exclude(pk=None if of is None else of.pk).values_list("username", flat=True).first()
+    if of is not None:
+        like = like.exclude(pk=of.pk)
+    other = like.values_list("username", flat=True).first()
     if other is not None:
         told = gettext("This looks like the name of @%(username)s. Choose another one.")
         raise ValidationError(told % {"username": other})

@@ -300,7 +300,7 @@ def test_what_was_read_after_a_join_is_told_after_it(workers: Workers) -> None:
     place = workers.place
     lounge = make_channel(place.grace, place.workspace_id, "lounge")
     code = (
-        "from realtime import relay; from groups.actions.channels import join_channel;"
+        "from realtime import relay; from groups.actions.membership import join_channel;"
         "from groups.actions.sending import send_message;"
         "relay.send = lambda *a: None;"
         f"join_channel(user=User.objects.get(username='bob'), channel_id={lounge});"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from groups.actions.channels import lock_channel
+from groups.actions.locks import lock_channel
 from groups.actions.messages import delete_message
 from groups.models import Channel, ChannelMember, Message, User
 from tests.cast import Api, Door, make_user, say

@@ -6,7 +6,7 @@ import pytest
 from django.conf import LazySettings
 from django.db import transaction
 
-from groups.actions.channels import leave_channel
+from groups.actions.membership import leave_channel
 from groups.actions.messages import delete_message, edit_message
 from groups.actions.sending import send_message
 from groups.models import Channel, Message, User

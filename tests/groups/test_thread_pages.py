@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from groups.actions.channels import join_channel
+from groups.actions.membership import join_channel
 from groups.actions.messages import delete_message
 from groups.actions.threads import follow_thread, mark_thread_read
 from groups.models import Channel, Message, ThreadFollower, User

@@ -11,9 +11,9 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from groups.actions.channels import archive_channel, join_channel, leave_channel
+from groups.actions.channels import archive_channel
 from groups.actions.followers import THREAD_FOLLOWERS
-from groups.actions.membership import add_members, remove_member
+from groups.actions.membership import add_members, join_channel, leave_channel, remove_member
 from groups.actions.messages import delete_message, edit_message
 from groups.actions.sending import Draft, send_messages
 from groups.actions.threads import follow_thread, mark_thread_read, unfollow_thread

@@ -30,7 +30,9 @@ STARTS = 3
 
 _FOUND = """
 import json
-from groups.actions.channels import create_channel, join_channel, open_direct_channel
+from groups.actions.channels import create_channel
+from groups.actions.direct import open_direct_channel
+from groups.actions.membership import join_channel
 from groups.actions.tokens import create_token
 from groups.actions.workspaces import create_workspace, join_open_workspace
 from groups.models import ChannelMember, ReadCursor, Workspace

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from groups.actions.channels import open_direct_channel
+from groups.actions.direct import open_direct_channel
 from groups.models import Channel, User, Workspace
 from realtime.backends import leases
 from realtime.errors import Unavailable

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from groups.actions.channels import open_direct_channel
+from groups.actions.direct import open_direct_channel
 from groups.actions.workspaces import create_workspace
 from groups.models import Channel, User, Workspace, WorkspaceMember
 from presence import actions, watching
