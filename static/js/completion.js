@@ -114,7 +114,8 @@ export class Completion {
     const same = this.#moved && found.from === this.#from;
     const before = same ? this.#choices[this.#at]?.name : undefined;
     this.#moved = same;
-    this.#choices = [...people.map((user) => ({ name: user.username, user })), ...groups.map((name) => ({ name }))].slice(0, OFFERED);
+    const named = [...people.map((user) => ({ name: user.username, user })), ...groups.map((name) => ({ name }))];
+    this.#choices = named.slice(0, OFFERED);
     if (this.#choices.length === 0) return this.close();
     this.#at = Math.max(0, this.#choices.findIndex(({ name }) => name === before));
     this.#from = found.from;
@@ -175,7 +176,8 @@ export class Completion {
   }
 
   #row(name, user, at) {
-    const about = user ? nameOf(user) : name === "here" ? gettext("Everybody who is here now") : gettext("Everybody in this channel");
+    const group = name === "here" ? gettext("Everybody who is here now") : gettext("Everybody in this channel");
+    const about = user ? nameOf(user) : group;
     return element(
       "li.name",
       { role: "option", id: `${this.#list.id}-${at}`, "aria-selected": String(at === this.#at) },

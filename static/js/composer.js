@@ -33,7 +33,18 @@ export class Composer {
    *   onUp: () => boolean, onWritten?: () => void, onTyped?: (text: string) => void, yieldsTo?: string }} options
    *   `onUp`: arrow up in the empty field; `onTyped` is told what the field holds; `yieldsTo`: it takes no focus from there
    */
-  constructor({ form, store, outbox, keptOf, target, onPeople, onUp, onWritten = () => {}, onTyped = () => {}, yieldsTo = ".editor :focus" }) {
+  constructor({
+    form,
+    store,
+    outbox,
+    keptOf,
+    target,
+    onPeople,
+    onUp,
+    onWritten = () => {},
+    onTyped = () => {},
+    yieldsTo = ".editor :focus",
+  }) {
     this.#store = store;
     this.#outbox = outbox;
     this.#keptOf = keptOf;

@@ -24,7 +24,9 @@ export function loadEmoji() {
 export function readEmoji({ groups, emoji }) {
   return {
     groups,
-    emoji: emoji.map(([character, name, words = [], group = 0, variants = []]) => ({ emoji: character, name, words, group, variants })),
+    emoji: emoji.map(([character, name, words = [], group = 0, variants = []]) => {
+      return { emoji: character, name, words, group, variants };
+    }),
   };
 }
 

@@ -148,6 +148,7 @@ document.addEventListener("visibilitychange", () => {
 document.getElementById("sign-out").addEventListener("submit", () => {
   // Drafts are nobody's business who signs in at this browser later.
   sessionStorage.clear();
+  outbox.close();
   forgetAll();
   away.forget();
   client.close({ bye: true });

@@ -54,7 +54,8 @@ export function replyNode(state, message, { root, grouped, uses, highlighted }) 
       timeOf(message.created_at),
     ),
   );
-  line.setAttribute("aria-label", interpolate(gettext("Reply of %(name)s: %(text)s"), { name: nameOf(author), text: textOf(message.html) }));
+  const spoken = { name: nameOf(author), text: textOf(message.html) };
+  line.setAttribute("aria-label", interpolate(gettext("Reply of %(name)s: %(text)s"), spoken));
   const main = element("div.message-main", {}, line, ...reactionsOf(state, message, uses));
   const node = element(
     "li.message.reply",
@@ -109,8 +110,8 @@ export function dayRow(moment) {
 }
 
 export function newRow() {
-  const make = () => element("li.new-line", { title: gettext("New since you were here last") }, element("span", {}, gettext("New")));
-  return { key: "new", make };
+  const title = gettext("New since you were here last");
+  return { key: "new", make: () => element("li.new-line", { title }, element("span", {}, gettext("New"))) };
 }
 
 /** Whom a message can name; nobody is told of what they wrote themselves. */

@@ -96,6 +96,13 @@ export class Outbox {
     if (client_msg_id && newValue === null) this.#store.update((state) => removePending(state, client_msg_id));
   }
 
+  /** Sign-out: nothing is kept from now on. */
+  close() {
+    this.#kept = null;
+    this.#clearTimeout(this.#timer);
+    this.#timer = 0;
+  }
+
   #look() {
     const { me, pending } = this.#store.state;
     if (!me) return;
@@ -143,7 +150,8 @@ export class Outbox {
   /** @param {Pending} message */
   async #deliver({ client_msg_id, channel_id, thread_root_id, body, confirm_mentions }) {
     this.#patch(client_msg_id, { status: "sending", error: "" });
-    const params = { channel_id, body, client_msg_id, ...(thread_root_id && { thread_root_id }), ...(confirm_mentions && { confirm_mentions }) };
+    const more = { ...(thread_root_id && { thread_root_id }), ...(confirm_mentions && { confirm_mentions }) };
+    const params = { channel_id, body, client_msg_id, ...more };
     try {
       const { message } = await this.#client.call("message.send", params);
       this.#attempt = 0;
@@ -159,6 +167,8 @@ export class Outbox {
   #failed(client_msg_id, error) {
     const message = this.#store.state.pending[client_msg_id];
     if (!message) return;
+    // It would be shown nowhere, and tried for ever.
+    if (!this.#store.state.channels[message.channel_id]) return this.discard(client_msg_id);
     const failures = (this.#failures.get(client_msg_id) ?? 0) + 1;
     const limited = error.code === "rate_limited" && (error.retry_after ?? 0) <= PATIENCE_SECONDS;
     const broken = error.code === "internal_error" || error.status === 500 || error.status === 401;

@@ -45,7 +45,8 @@ class Panel {
   async fill(sign, load, { again = false } = {}) {
     if (!this.open || (sign === this.#sign && !again)) return;
     const round = ++this.#round;
-    if (this.#sign.split(" ")[0] !== sign.split(" ")[0]) this.#list.replaceChildren(element("p.quiet", { role: "status" }, gettext("Loading…")));
+    const other = this.#sign.split(" ")[0] !== sign.split(" ")[0];
+    if (other) this.#list.replaceChildren(element("p.quiet", { role: "status" }, gettext("Loading…")));
     this.#sign = sign;
     try {
       const rows = await load();
@@ -99,15 +100,16 @@ export class Panels {
       this.#threads.close({ focus: false });
     }
     if (channel) this.#pins.fill(`${channel_id} ${channel.pins_rev}`, () => this.#pinRows(channel));
-    if (!workspace_id || !state.me) return;
-    const followed = Object.values(state.threads).map((thread) => `${thread.thread_root_id}:${thread.rev}:${thread.unread_count}:${thread.following}`);
+    if (!workspace_id || !state.me || !this.#threads.open) return;
+    const followed = Object.values(state.threads).map((thread) => Object.values(thread).join(":"));
     this.#threads.fill(`${workspace_id} ${followed.join(" ")}`, () => this.#threadRows(workspace_id));
   }
 
   async #pinRows(channel) {
     const { messages } = await api("message.pins", { channel_id: channel.id });
     if (messages.length === 0) {
-      return [element("p.quiet", {}, gettext("Nothing is pinned here yet. Pin what everybody should find again: an address, a plan, a decision."))];
+      const text = gettext("Nothing is pinned here yet. Pin what everybody should find again: an address, a plan, a decision.");
+      return [element("p.quiet", {}, text)];
     }
     return [element("ol.cards", {}, ...messages.map((message) => this.#pinRow(channel, message)))];
   }
@@ -144,7 +146,8 @@ export class Panels {
   async #threadRows(workspace_id) {
     const { threads, has_more } = await api("thread.list", { workspace_id, limit: THREADS });
     if (threads.length === 0) {
-      return [element("p.quiet", {}, gettext("Threads that you follow are listed here: those that you began, answered in, or were named in."))];
+      const text = gettext("Threads that you follow are listed here: those that you began, answered in, or were named in.");
+      return [element("p.quiet", {}, text)];
     }
     const rows = threads.map((entry) => this.#threadRow(entry));
     return [element("ul.cards", {}, ...rows), has_more && element("p.quiet", {}, gettext("And more."))].filter(Boolean);
@@ -181,5 +184,6 @@ export function showThreadCount(count) {
   const badge = byId("threads-badge");
   badge.hidden = count === 0;
   setText(badge, count ? String(count) : "");
-  setText(byId("threads-spoken"), count ? interpolate(ngettext("%(count)s with new replies", "%(count)s with new replies", count), { count }) : "");
+  const spoken = interpolate(ngettext("%(count)s with new replies", "%(count)s with new replies", count), { count });
+  setText(byId("threads-spoken"), count ? spoken : "");
 }

@@ -59,7 +59,8 @@ export class EmojiPicker {
   #draw() {
     const query = this.#field.value;
     const all = this.#set?.emoji ?? [];
-    const shown = query.trim() ? searchEmoji(all, query).slice(0, FOUND) : this.#group < 0 ? this.#usual(all) : all.filter(({ group }) => group === this.#group);
+    const inGroup = () => (this.#group < 0 ? this.#usual(all) : all.filter(({ group }) => group === this.#group));
+    const shown = query.trim() ? searchEmoji(all, query).slice(0, FOUND) : inGroup();
     const rows = shown.map((entry, at) => this.#button(entry, at));
     this.#grid.replaceChildren(...rows);
     this.#grid.scrollTop = 0;
@@ -86,8 +87,9 @@ export class EmojiPicker {
   }
 
   #drawTabs(searching) {
-    const names = [gettext("Usual"), ...(this.#set?.groups ?? [])];
-    const signs = ["🕘", ...(this.#set?.groups ?? []).map((_, group) => this.#set.emoji.find((entry) => entry.group === group)?.emoji ?? "")];
+    const { groups, emoji } = this.#set ?? { groups: [], emoji: [] };
+    const names = [gettext("Usual"), ...groups];
+    const signs = ["🕘", ...groups.map((_, at) => emoji.find(({ group }) => group === at)?.emoji ?? "")];
     const tabs = names.map((name, at) => {
       const pressed = !searching && this.#group === at - 1;
       const click = () => {
@@ -153,7 +155,8 @@ export class EmojiPicker {
   #choose(button) {
     if (!button) return;
     const { emoji } = button.dataset;
-    localStorage.setItem(RECENT, JSON.stringify([emoji, ...recent().filter((other) => other !== emoji)].slice(0, RECENT_KEPT)));
+    const latest = [emoji, ...recent().filter((other) => other !== emoji)];
+    localStorage.setItem(RECENT, JSON.stringify(latest.slice(0, RECENT_KEPT)));
     this.#root.hidePopover();
     this.#onChosen(emoji);
   }

@@ -13,6 +13,9 @@ export class Reading {
   #navigation;
   #timeline;
   #retry;
+  #marking = false;
+  /** What the server was asked last, and at which version: it is not asked again for what it does not do. */
+  #asked = "";
 
   constructor({ store, client, navigation, timeline }) {
     this.#store = store;
@@ -28,13 +31,28 @@ export class Reading {
     const channel = this.#store.state.channels[channel_id];
     const timeline = this.#store.state.timelines[channel_id];
     const newest = timeline?.messages.at(-1);
-    if (!channel || channel.held || !newest || timeline.has_newer || newest.id <= channel.last_read_id) return;
+    // What the server said, not what is shown already: of messages that came meanwhile it has still to be told.
+    if (!channel || channel.held || !newest || timeline.has_newer || newest.id <= channel.read_id) return;
     if (!attentive() || !this.#timeline.atEnd || this.#retry) return;
     this.#store.update((state) => applyOwnRead(state, channel_id, newest.id));
-    this.#client.call("read.mark", { channel_id, last_read_id: newest.id }).then(
-      (told) => this.#store.update((state) => applyReadAnswer(state, told)),
-      () => this.#again(channel),
-    );
+    this.#mark(channel, newest.id);
+  }
+
+  /** One at a time: where messages come faster than answers, an answer about an older one must not cause a call of its own. */
+  async #mark(channel, last_read_id) {
+    const sign = `${channel.id} ${last_read_id} ${channel.read_version}`;
+    if (this.#marking || sign === this.#asked) return;
+    this.#marking = true;
+    this.#asked = sign;
+    try {
+      const told = await this.#client.call("read.mark", { channel_id: channel.id, last_read_id });
+      this.#store.update((state) => applyReadAnswer(state, told));
+    } catch {
+      this.#asked = "";
+      this.#again(channel);
+    }
+    this.#marking = false;
+    this.look();
   }
 
   /** It was not told: the cursor is put back, so that the next look tells it again. */

@@ -166,6 +166,7 @@ export class MessageRows {
   #actOf(key, message, node) {
     const channel = this.#store.state.channels[message.channel_id];
     const may = this.#deeds.rights(this.#store.state, channel, message);
+    const threaded = (message.thread_root_id || message.reply_count) && !this.#inThread;
     const keys = {
       e: may.edit && (() => this.edit(message.id)),
       r: !this.#inThread && (() => this.#deeds.openThread(message)),
@@ -176,7 +177,7 @@ export class MessageRows {
       q: may.write && (() => this.#deeds.quote(message, this.#inThread)),
       h: may.history && message.edited_at && (() => this.#deeds.history(message)),
       m: () => this.#menu(message, node),
-      Enter: () => (message.thread_root_id || message.reply_count) && !this.#inThread ? this.#deeds.openThread(message) : this.#menu(message, node),
+      Enter: () => (threaded ? this.#deeds.openThread(message) : this.#menu(message, node)),
       Delete: may.delete && (() => this.#deeds.remove(message)),
     };
     return keys[key];

@@ -87,7 +87,8 @@ function row(state, channel, navigation) {
       const sign = channel.kind === "direct" ? facesOf(state, channel) : channel.kind;
       reconcile(link.querySelector(".channel-sign"), [{ key: "sign", sign, make: () => signOf(state, channel, partner) }]);
       setText(name, channelName(state, channel));
-      setText(spoken, [unread && unreadText(unread), mention_count && mentionText(mention_count), muted && gettext("muted")].filter(Boolean).join(", "));
+      const said = [unread && unreadText(unread), mention_count && mentionText(mention_count), muted && gettext("muted")];
+      setText(spoken, said.filter(Boolean).join(", "));
       setText(badge, unread > 99 ? "99+" : String(unread));
       badge.hidden = unread === 0;
       setText(mentions, mention_count > 99 ? "@99+" : `@${mention_count}`);

@@ -244,7 +244,7 @@ export function messageOf(state, channel_id, message_id) {
 
 function patchMessage(state, channel_id, message_id, patch) {
   const known = messageOf(state, channel_id, message_id);
-  return known && patch.rev > known.rev ? applyMessage(state, { ...known, ...patch }) : state;
+  return known ? applyMessage(state, { ...known, ...patch }) : state;
 }
 
 function applyCreation(state, { message }) {

@@ -38,11 +38,13 @@ export class ThreadPanel {
     this.#sync = sync;
     this.#navigation = navigation;
     this.#deeds = deeds;
-    this.rows = new MessageRows({ store, deeds, list: this.#list, inThread: true, onRedraw: () => this.draw(), onLeave });
+    const onRedraw = () => this.draw();
+    this.rows = new MessageRows({ store, deeds, list: this.#list, inThread: true, onRedraw, onLeave });
     this.#scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     byId("close-thread").addEventListener("click", () => navigation.closeThread());
     this.#panel.addEventListener("keydown", (event) => {
-      if (event.key === "Escape" && !event.defaultPrevented && event.target === byId("thread-composer-body")) navigation.closeThread();
+      const writing = event.target === byId("thread-composer-body");
+      if (event.key === "Escape" && !event.defaultPrevented && writing) navigation.closeThread();
     });
     this.#follow.addEventListener("click", () => this.#toggleFollowing());
     new ResizeObserver(() => this.#atEnd && this.#toEnd()).observe(this.#scroller);
@@ -157,10 +159,13 @@ export class ThreadPanel {
   }
 
   #drawTop(replies) {
-    const kind = !replies || (replies.status === "loading" && !replies.root) ? "loading" : replies.status === "failed" ? "failed" : replies.has_more ? "older" : "";
+    const kind = topKind(replies);
     if (this.#top.dataset.kind === kind) return;
     this.#top.dataset.kind = kind;
-    const again = () => (this.#store.state.replies[this.#shown]?.root ? this.#sync.loadOlderReplies(this.#shown) : this.#sync.loadOpenThread({ again: true }));
+    const again = () => {
+      if (this.#store.state.replies[this.#shown]?.root) this.#sync.loadOlderReplies(this.#shown);
+      else this.#sync.loadOpenThread({ again: true });
+    };
     const content = {
       "": [],
       loading: [element("p.quiet", { role: "status" }, gettext("Loading…"))],
@@ -197,4 +202,10 @@ export class ThreadPanel {
     if (this.#atEnd) this.look();
     if (this.#ready && scrollTop < OLDER_PX && scrollHeight > clientHeight) this.#sync.loadOlderReplies(this.#shown);
   }
+}
+
+function topKind(replies) {
+  if (!replies || (replies.status === "loading" && !replies.root)) return "loading";
+  if (replies.status === "failed") return "failed";
+  return replies.has_more ? "older" : "";
 }

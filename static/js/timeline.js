@@ -32,7 +32,8 @@ export class Timeline {
   /** @type {?number} */ #shown = null;
   /** @type {?number} where the line "new" is: after this message */ #newAfter = null;
   /** @type {?number} the cursor to which the reader put it back */ #heldAt = null;
-  /** @type {Set<number>} what was there to read since the channel was opened: of it a deleted one leaves a mark */ #seen = new Set();
+  /** What was there to read since the channel was opened: of it a deleted one leaves a mark. @type {Set<number>} */
+  #seen = new Set();
   #ready = false;
   /** The reader wants the newest messages, and not the first that they have not read. */
   #jumped = false;
@@ -149,11 +150,13 @@ export class Timeline {
     for (const message of timeline?.messages ?? []) {
       if (message.deleted && !this.#seen.has(message.id)) continue;
       const newDay = !before || dayKey(before.created_at) !== dayKey(message.created_at);
-      const newHere = !marked && !message.deleted && message.id > this.#newAfter && (this.#heldAt !== null || message.author.id !== state.me.id);
+      const counts = !message.deleted && (this.#heldAt !== null || message.author.id !== state.me.id);
+      const newHere = !marked && counts && message.id > this.#newAfter;
       if (newDay) rows.push(dayRow(message.created_at));
       if (newHere) rows.push(newRow());
       marked ||= newHere;
-      rows.push(message.deleted ? this.rows.tombstone(message) : this.#row(state, channel, message, newDay || newHere ? null : before));
+      if (message.deleted) rows.push(this.rows.tombstone(message));
+      else rows.push(this.#row(state, channel, message, newDay || newHere ? null : before));
       before = message;
     }
     let grouped = before?.author.id === state.me?.id && !before?.deleted && !before?.thread_root_id;
@@ -168,7 +171,8 @@ export class Timeline {
     this.#seen.add(message.id);
     const reply = Boolean(message.thread_root_id);
     const root = reply ? messageOf(state, channel.id, message.thread_root_id) : undefined;
-    return this.rows.row(state, channel, message, { grouped: reply ? sameThread(message, before) : follows(message, before), root });
+    const grouped = reply ? sameThread(message, before) : follows(message, before);
+    return this.rows.row(state, channel, message, { grouped, root });
   }
 
   /** Where the address points to, once it is loaded. */

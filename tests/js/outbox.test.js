@@ -235,6 +235,29 @@ test("nobody else finds it, and after a sign-out nobody at all", async () => {
   assert.deepEqual(kept(), []);
 });
 
+test("what fails after the sign-out is not kept again", async () => {
+  await boot();
+  let fail;
+  server.call = () => new Promise((_, reject) => (fail = reject));
+  write("private");
+  await settled();
+  outbox.close();
+  forgetAll(storage);
+  fail(trouble("unreachable"));
+  await settled();
+  assert.deepEqual([kept(), storage.length], [[], 0]);
+});
+
+test("what was written in a channel that is gone after a reload is gone too", async () => {
+  await boot();
+  server.troubles = [trouble("unreachable"), trouble("not_found", { status: 404 })];
+  write("too late");
+  await settled();
+  open();
+  await boot({ channels: [] });
+  assert.deepEqual([Object.keys(store.state.pending), kept()], [[], []]);
+});
+
 test("what another tab settled is settled here", async () => {
   await boot();
   server.troubles = [trouble("unreachable")];

@@ -254,6 +254,13 @@ test("a deletion of a message that was never opened is taken out of the count, a
   assert.equal(unread(applyEvent(state, "message.deleted", event(12, ada, 13))), 1);
 });
 
+test("a deletion that the server's numbers hold is not taken out again", () => {
+  const state = booted({ channels: [channel({ unread_count: 2, latest_message_id: 13, rev: 14 })] });
+  const event = { message_id: 12, channel_id: GENERAL, author_id: bob.id, rev: 14 };
+  assert.equal(unread(applyEvent(state, "message.deleted", event)), 2);
+  assert.equal(unread(applyEvent(state, "message.deleted", { ...event, rev: 15 })), 1);
+});
+
 test("a message that is deleted by the time it is replayed is not taken out twice", () => {
   const state = created(created(booted(), message(11)), message(12, bob, { deleted: true, rev: 14 }));
   const event = { message_id: 12, channel_id: GENERAL, author_id: bob.id, rev: 14 };
