@@ -324,7 +324,14 @@ NAMED = [
 NOT_NAMED = [
     *("ada@ada.org", "x@ada", "a+@ada", "mail ada@bob", "@adab", "@ada-b", "@ada@bob", "@ada.b", "@ada_bb", "@@ada"),
     *("`@ada`", "``@ada``", "```\n@ada\n```", "    @ada", "~~~\n@ada", "\\@ada", "&#64;ada", "&commat;ada", "@eve"),
-    *("<https://example.org/@ada>", "https://example.org/@ada/x", "http://@ada", "example.org/@ada", "<ada@bob.org>"),
+    *(
+        "<https://example.org/@ada>",
+        "https://example.org/@ada/x",
+        "http://@ada",
+        "<urn:@ada>",
+        "example.org/@ada",
+        "<ada@bob.org>",
+    ),
     *("[x](https://example.org/@ada)", "[x]: https://e.org/@ada\n\n[x]", "[x](https://e.org '@ada')"),
     *("**x**@ada", "@ada**b**", "@ad**a**", "> @ada", "> - @ada\n> > @bob", "@ada\u0301", "@山田さん"),
     *("@", "@ ada", "@" + "a" * 200, "@.", "@channels", "@-ada", "@.ada"),
