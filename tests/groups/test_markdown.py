@@ -328,7 +328,7 @@ NOT_NAMED = [
         "<https://example.org/@ada>",
         "https://example.org/@ada/x",
         "http://@ada",
-        "<urn:@ada>",
+        "<http:@ada>",
         "example.org/@ada",
         "<ada@bob.org>",
     ),
