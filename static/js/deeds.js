@@ -3,7 +3,7 @@
 import { api, sentence } from "./api.js";
 import { element, icon, timeOf } from "./elements.js";
 import { closeByClick } from "./forms.js";
-import { gettext } from "./i18n.js";
+import { gettext, interpolate } from "./i18n.js";
 import { readerOf, textNode, textOf } from "./message.js";
 import { say } from "./notices.js";
 import { showBeside } from "./popovers.js";
@@ -22,6 +22,8 @@ export class Deeds {
   #menu = byId("message-menu");
   /** Where a quote goes: the field of the conversation, or of the open thread. @type {(text: string, inThread: boolean) => void} */
   onQuote = () => {};
+  /** @type {(user_id: number) => void} */
+  onPerson = () => {};
 
   constructor({ store, client, navigation, dialogs, picker }) {
     this.#store = store;
@@ -144,6 +146,7 @@ export class Deeds {
     const channel = state.channels[message.channel_id];
     if (!channel) return;
     const may = this.rights(state, channel, message);
+    const author = nameOf(personOf(state, message.author));
     const items = [
       may.write && ["add-reaction", gettext("Add a reaction"), "+", () => this.pick(message, anchor, back)],
       !inThread && ["reply", gettext("Reply in thread"), "r", () => this.openThread(message)],
@@ -152,6 +155,7 @@ export class Deeds {
       may.pin && ["pin", message.pinned ? gettext("Unpin") : gettext("Pin to this channel"), "p", () => this.togglePin(message)],
       ["link", gettext("Copy link"), "c", () => this.copyLink(message)],
       ["unread", gettext("Mark unread from here"), "u", () => this.markUnread(message)],
+      ["person", interpolate(gettext("About %(name)s"), { name: author }), "", () => this.onPerson(message.author.id)],
       may.history && message.edited_at && ["history", gettext("Earlier versions"), "", () => this.history(message)],
       may.delete && ["delete", gettext("Delete message"), "Del", () => this.remove(message)],
     ].filter(Boolean);

@@ -1,39 +1,79 @@
-/** The dialogs: make and join workspaces and channels, invite, see who is there, confirm. */
+/** The dialogs: make, find and join workspaces and channels, begin direct messages, confirm. The larger ones are apart. */
 
 import { api, sentence } from "./api.js";
-import { element, icon, setText } from "./elements.js";
+import { ChannelDetails } from "./channel_details.js";
+import { element, icon, reconcile, setText } from "./elements.js";
 import { attempt, closeByClick, noTrouble, onSubmit, openDialog, tell } from "./forms.js";
 import { gettext, interpolate, ngettext } from "./i18n.js";
-import { portrait, statusLine } from "./presence.js";
-import { applyChannel, applyWorkspace, nameOf, removeChannel } from "./store.js";
+import { rankOf, wordsOf } from "./matching.js";
+import { PeoplePicker } from "./people_picker.js";
+import { PersonCard } from "./person.js";
+import { Profile } from "./profile.js";
+import { applyChannel, applyWorkspace } from "./store.js";
+import { Switcher } from "./switcher.js";
+import { WorkspaceDetails } from "./workspace_details.js";
 
-const MEMBERS = 100;
+const BROWSED = 200;
+const PEERS = 8;
 
 const byId = (id) => document.getElementById(id);
 
 export class Dialogs {
   #store;
   #navigation;
-  #onPeople;
+  #details;
+  #card;
+  #directPicker;
+  #browsing = { workspace_id: 0, channels: [], next_after_id: 0, has_more: false, status: "ready", error: "" };
+  #browseDialog = /** @type {HTMLDialogElement} */ (byId("browse-dialog"));
+  #browseFilter = /** @type {HTMLInputElement} */ (byId("browse-filter"));
 
-  /** @param {{ store: any, navigation: any, onPeople: () => void }} options  `onPeople`: a list of people is shown */
-  constructor({ store, navigation, onPeople }) {
+  /**
+   * @param {{ store: any, client: any, navigation: any, onPeople: () => void }} options  `onPeople`: people are shown whose
+   *   presence is to be brought to date
+   */
+  constructor({ store, client, navigation, onPeople }) {
     this.#store = store;
     this.#navigation = navigation;
-    this.#onPeople = onPeople;
-    for (const dialog of document.querySelectorAll("dialog")) closeByClick(dialog);
+    const parts = { store, client, navigation, onPeople, confirm: (question) => this.confirm(question) };
+    this.#details = new ChannelDetails(parts);
+    new WorkspaceDetails(parts);
+    this.#card = new PersonCard(parts);
+    new Profile({ store, card: this.#card });
+    new Switcher(parts);
+    for (const id of [
+      "workspace-dialog",
+      "channel-dialog",
+      "browse-dialog",
+      "direct-dialog",
+      "confirm-dialog",
+      "status-dialog",
+    ])
+      closeByClick(byId(id));
+    const yes = /** @type {HTMLButtonElement} */ (byId("open-direct-yes"));
+    this.#directPicker = new PeoplePicker(byId("direct-picker"), {
+      most: PEERS,
+      onChanged: () => (yes.disabled = this.#directPicker.chosen.length === 0),
+    });
     byId("add-workspace").addEventListener("click", () => this.#openWorkspaces());
     byId("add-channel").addEventListener("click", () => openDialog("channel-dialog"));
+    byId("new-direct").addEventListener("click", () => this.#openDirect());
     byId("browse-channels").addEventListener("click", () => this.#browse());
-    byId("invite-people").addEventListener("click", () => this.#invite());
-    byId("workspace-members").addEventListener("click", () => this.#workspaceMembers());
-    byId("members-button").addEventListener("click", () => this.#channelMembers());
-    byId("leave-channel").addEventListener("click", () => this.#leave());
-    byId("copy-invite").addEventListener("click", () => copyInvite());
+    byId("browse-create").addEventListener("click", () => openDialog("channel-dialog"));
+    byId("browse-more").addEventListener("click", () => this.#loadBrowsed());
+    this.#browseFilter.addEventListener("input", () => this.#drawBrowsed());
+    for (const tab of ["about", "notify"])
+      byId(`channel-${tab}`).addEventListener("click", () => this.#fromMenu(() => this.#details.open(tab)));
+    byId("leave-channel").addEventListener("click", () => this.#fromMenu(() => this.#details.leave(navigation.channel_id)));
+    byId("channel-menu").addEventListener(
+      "beforetoggle",
+      () => (byId("leave-channel").hidden = this.#channel()?.kind === "direct"),
+    );
     onSubmit("create-workspace", (fields) => this.#createWorkspace(fields));
     onSubmit("join-workspace", (fields) => this.#joinByLink(fields));
     onSubmit("create-channel", (fields) => this.#createChannel(fields));
-    onSubmit("create-invite", (fields) => this.#createInvite(fields));
+    onSubmit("open-direct", () => this.#direct());
+    store.listen(() => this.#drawBrowsed());
   }
 
   /**
@@ -70,8 +110,21 @@ export class Dialogs {
     return attempt(button.closest("div.vacant-card"), button, () => this.#join({ workspace_id }));
   }
 
+  openPerson(user_id) {
+    return this.#card.open(user_id);
+  }
+
   #workspace() {
     return this.#store.state.workspaces[this.#navigation.workspace_id];
+  }
+
+  #channel() {
+    return this.#store.state.channels[this.#navigation.channel_id];
+  }
+
+  #fromMenu(act) {
+    byId("channel-menu").hidePopover();
+    act();
   }
 
   #openWorkspaces() {
@@ -111,6 +164,7 @@ export class Dialogs {
     const { channel } = await api("channel.create", named);
     this.#enterChannel(channel);
     byId("channel-dialog").close();
+    this.#browseDialog.close();
   }
 
   #enterChannel(channel) {
@@ -118,17 +172,99 @@ export class Dialogs {
     this.#navigation.openChannel(channel.id);
   }
 
-  async #browse() {
-    const list = byId("browse-list");
+  #openDirect() {
+    openDialog("direct-dialog");
+    this.#directPicker.open({ workspace_id: this.#workspace().id });
+  }
+
+  async #direct() {
+    const { me } = this.#store.state;
+    const peer_ids = this.#directPicker.chosen.map(({ id }) => id).filter((id) => id !== me.id);
+    const { channel } = await api("channel.create", { workspace_id: this.#workspace().id, kind: "direct", peer_ids });
+    this.#enterChannel(channel);
+    byId("direct-dialog").close();
+  }
+
+  #browse() {
+    this.#browsing = {
+      workspace_id: this.#workspace().id,
+      channels: [],
+      next_after_id: 0,
+      has_more: false,
+      status: "loading",
+      error: "",
+    };
+    this.#browseFilter.value = "";
     openDialog("browse-dialog");
-    await fill(list, async () => {
-      const { channels } = await api("channel.browse", { workspace_id: this.#workspace().id });
-      if (channels.length === 0) return [element("p.quiet", {}, gettext("There are no public channels yet."))];
-      return [element("ul.choices", {}, ...channels.map((channel) => this.#browseRow(channel)))];
-    });
+    this.#loadBrowsed();
+  }
+
+  async #loadBrowsed() {
+    const { workspace_id, next_after_id } = this.#browsing;
+    this.#browsing.status = "loading";
+    this.#drawBrowsed();
+    try {
+      const page = await api("channel.browse", { workspace_id, after_id: next_after_id, limit: BROWSED });
+      if (this.#browsing.workspace_id !== workspace_id) return;
+      this.#browsing = {
+        ...this.#browsing,
+        ...page,
+        channels: [...this.#browsing.channels, ...page.channels],
+        status: "ready",
+      };
+    } catch (error) {
+      this.#browsing = { ...this.#browsing, status: "failed", error: sentence(error) };
+    }
+    this.#drawBrowsed();
+  }
+
+  #drawBrowsed() {
+    if (!this.#browseDialog.open) return;
+    const { workspace_id, channels, status, error, has_more } = this.#browsing;
+    const words = wordsOf(this.#browseFilter.value);
+    const wanted = ({ name, topic }) => rankOf(words, `${name} ${topic}`) < Infinity;
+    const mine = this.#store.state.channels;
+    // What happened to the own ones since they were asked for is known here.
+    const open = channels
+      .map((channel) => ({ ...channel, ...pick(mine[channel.id]), joined: channel.id in mine }))
+      .filter((channel) => !channel.archived && wanted(channel));
+    const archived = Object.values(mine).filter(
+      (channel) => channel.workspace_id === workspace_id && channel.archived && channel.kind !== "direct" && wanted(channel),
+    );
+    const byName = (a, b) => a.name.localeCompare(b.name);
+    reconcile(
+      byId("browse-open"),
+      open.sort(byName).map((channel) => this.#browseRow(channel)),
+    );
+    reconcile(
+      byId("browse-archived"),
+      archived.sort(byName).map((channel) => this.#browseRow({ ...channel, joined: true })),
+    );
+    byId("browse-archived-part").hidden = archived.length === 0;
+    const note = {
+      loading: gettext("Loading…"),
+      failed: error,
+      ready: words.length ? gettext("Nothing of this name.") : gettext("There are no public channels yet."),
+    };
+    setText(
+      byId("browse-note"),
+      status === "ready" && (open.length || archived.length) ? "" : open.length && status === "loading" ? "" : note[status],
+    );
+    const more = byId("browse-more");
+    more.hidden = status === "loading" || (status === "ready" && !has_more);
+    setText(more, status === "failed" ? gettext("Try again") : gettext("Show more"));
   }
 
   #browseRow(channel) {
+    const { id, name, topic, member_count, joined, kind } = channel;
+    return {
+      key: `c${id}`,
+      sign: `${name} ${topic} ${member_count} ${joined} ${kind}`,
+      make: () => this.#browseNode(channel),
+    };
+  }
+
+  #browseNode(channel) {
     const { member_count } = channel;
     const count = interpolate(ngettext("%(count)s member", "%(count)s members", member_count), { count: member_count });
     const button = channel.joined
@@ -137,8 +273,13 @@ export class Dialogs {
     const row = element(
       "li.choice",
       {},
-      icon("hash"),
-      element("span.choice-name", {}, channel.name, element("small", {}, channel.topic ? `${count} · ${channel.topic}` : count)),
+      icon(channel.kind === "private" ? "lock" : "hash"),
+      element(
+        "span.choice-name",
+        { dir: "auto" },
+        channel.name,
+        element("small", {}, channel.topic ? `${count} · ${channel.topic}` : count),
+      ),
       button,
       noTrouble(),
     );
@@ -146,105 +287,16 @@ export class Dialogs {
       attempt(row, button, async () => {
         if (channel.joined) this.#navigation.openChannel(channel.id);
         else this.#enterChannel((await api("channel.join", { channel_id: channel.id })).channel);
-        byId("browse-dialog").close();
+        this.#browseDialog.close();
       }),
     );
     return row;
   }
-
-  #invite() {
-    byId("workspace-menu").hidePopover();
-    byId("invite-result").hidden = true;
-    setText(byId("invite-note"), "");
-    openDialog("invite-dialog");
-  }
-
-  async #createInvite({ days, max_uses }) {
-    const workspace_id = this.#workspace().id;
-    const { invite } = await api("workspace.invite", { workspace_id, days: Number(days), max_uses: Number(max_uses) });
-    const field = /** @type {HTMLInputElement} */ (byId("invite-url"));
-    field.value = new URL(invite.url, location.origin).href;
-    byId("invite-result").hidden = false;
-    field.select();
-    await copyInvite();
-  }
-
-  async #workspaceMembers() {
-    byId("workspace-menu").hidePopover();
-    const workspace_id = this.#workspace().id;
-    await this.#members("workspace.members", { workspace_id });
-  }
-
-  async #channelMembers() {
-    await this.#members("channel.members", { channel_id: this.#navigation.channel_id });
-  }
-
-  async #members(method, params) {
-    openDialog("members-dialog");
-    const load = async () => {
-      const { members, has_more } = await api(method, { ...params, limit: MEMBERS });
-      const rows = members.map(({ user, role }) => memberRow(user, role, this.#store.state.me));
-      return [element("ul.choices", {}, ...rows), has_more && element("p.quiet", {}, gettext("And more."))].filter(Boolean);
-    };
-    await fill(byId("members-list"), load, this.#onPeople);
-  }
-
-  async #leave() {
-    byId("channel-menu").hidePopover();
-    const channel = this.#store.state.channels[this.#navigation.channel_id];
-    await this.confirm({
-      title: interpolate(gettext("Leave #%(name)s?"), { name: channel.name }),
-      text:
-        channel.kind === "private"
-          ? gettext("Somebody has to add you again before you can come back.")
-          : gettext("You can join again whenever you like."),
-      yes: gettext("Leave"),
-      act: async () => {
-        await api("channel.leave", { channel_id: channel.id });
-        this.#store.update((state) => removeChannel(state, channel.id));
-      },
-    });
-  }
 }
 
-const roles = () => ({
-  owner: gettext("Owner"),
-  admin: gettext("Admin"),
-  moderator: gettext("Moderator"),
-  guest: gettext("Guest"),
-});
-
-function memberRow(user, role, me) {
-  const name = nameOf(user);
-  const shown = user.id === me.id ? interpolate(gettext("%(name)s (you)"), { name }) : name;
-  return element(
-    "li.choice",
-    {},
-    portrait(user),
-    element("span.choice-name", {}, shown, element("small", {}, `@${user.username}`), statusLine(user)),
-    roles()[role] && element("span.role", {}, roles()[role]),
-  );
-}
-
-async function fill(place, load, onShown = () => {}) {
-  place.replaceChildren(element("p.quiet", { role: "status" }, gettext("Loading…")));
-  try {
-    place.replaceChildren(...(await load()));
-    onShown();
-  } catch (error) {
-    const again = element("button.button", { type: "button", on: { click: () => fill(place, load, onShown) } }, gettext("Try again"));
-    place.replaceChildren(element("p.quiet", { role: "alert" }, sentence(error)), again);
-  }
-}
-
-async function copyInvite() {
-  const field = /** @type {HTMLInputElement} */ (byId("invite-url"));
-  try {
-    await navigator.clipboard.writeText(field.value);
-    setText(byId("invite-note"), gettext("Copied. Everybody who has the link can join until it runs out."));
-  } catch {
-    // Only on https and localhost may a page write to the clipboard.
-    field.select();
-    setText(byId("invite-note"), gettext("Copy it from here. Everybody who has the link can join until it runs out."));
-  }
+/** What an own channel says of itself by now. */
+function pick(channel) {
+  if (!channel) return {};
+  const { name, topic, member_count, archived, kind } = channel;
+  return { name, topic, member_count, archived, kind };
 }

@@ -2,6 +2,7 @@
 
 import { sentence } from "./api.js";
 import { element, setText } from "./elements.js";
+import { gettext } from "./i18n.js";
 
 /**
  * Close a dialog by its buttons for that, and by a click beside it. Escape does it by itself.
@@ -17,7 +18,32 @@ export function openDialog(id) {
   const dialog = /** @type {HTMLDialogElement} */ (document.getElementById(id));
   for (const form of dialog.querySelectorAll("form")) form.reset();
   for (const trouble of dialog.querySelectorAll(".form-error")) trouble.hidden = true;
-  dialog.showModal();
+  for (const said of dialog.querySelectorAll(".form-said")) setText(said, "");
+  for (const field of dialog.querySelectorAll("[data-known]")) delete field.dataset.known;
+  if (!dialog.open) dialog.showModal();
+}
+
+/**
+ * Show in a field how it is now, unless somebody is changing it.
+ * @param {HTMLElement} node an input or a select
+ * @param {string | boolean} value of a checkbox a boolean
+ */
+export function keepUp(node, value) {
+  const field = /** @type {HTMLInputElement} */ (node);
+  const name = typeof value === "boolean" ? "checked" : "value";
+  const { known } = field.dataset;
+  if (known === String(value)) return;
+  if (known === undefined || String(field[name]) === known) field[name] = value;
+  field.dataset.known = String(value);
+}
+
+/** Say beside the button that it is done, until something else is written. */
+export function saidSaved(form) {
+  const said = form.querySelector(".form-said");
+  setText(said, gettext("Saved"));
+  // What was written is shown as the server keeps it.
+  for (const field of form.querySelectorAll("[data-known]")) delete field.dataset.known;
+  form.addEventListener("input", () => setText(said, ""), { once: true });
 }
 
 export function onSubmit(name, act) {
@@ -29,16 +55,21 @@ export function onSubmit(name, act) {
   });
 }
 
-/** Do it once at a time, and say beside it what went wrong. */
+/**
+ * Do it once at a time, and say beside it what went wrong.
+ * @param {HTMLElement} place with a `.form-error` in it
+ * @param {any} button or field that is off meanwhile; null for none
+ * @param {() => any} act
+ */
 export async function attempt(place, button, act) {
   tell(place, "");
-  button.disabled = true;
+  if (button) button.disabled = true;
   try {
     await act();
   } catch (error) {
     tell(place, sentence(error));
   } finally {
-    button.disabled = false;
+    if (button) button.disabled = false;
   }
 }
 

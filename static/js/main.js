@@ -11,6 +11,7 @@ import { Dialogs } from "./dialogs.js";
 import { gettext } from "./i18n.js";
 import { Kept, forgetAll } from "./kept.js";
 import { Navigation } from "./navigation.js";
+import { Notifications } from "./notifications.js";
 import { Outbox } from "./outbox.js";
 import { Panels } from "./panels.js";
 import { EmojiPicker } from "./picker.js";
@@ -32,7 +33,7 @@ const client = new MeshsiteClient({ csrfToken, session: takeSession() });
 const navigation = new Navigation(store);
 const sync = new Sync({ store, client, navigation, api });
 const watching = new Watching({ store, client, navigation });
-const dialogs = new Dialogs({ store, navigation, onPeople: showPeople });
+const dialogs = new Dialogs({ store, client, navigation, onPeople: showPeople });
 const deeds = new Deeds({ store, client, navigation, dialogs, picker: new EmojiPicker() });
 const timeline = new Timeline({ store, sync, navigation, dialogs, deeds, onLeave: () => composer.focus() });
 const thread = new ThreadPanel({ store, client, sync, navigation, deeds, onLeave: () => threadComposer.focus() });
@@ -78,6 +79,7 @@ for (const { rows } of [timeline, thread]) {
   rows.onDiscard = (client_msg_id) => outbox.discard(client_msg_id);
 }
 deeds.onQuote = (text, inThread) => (inThread ? threadComposer : composer).insert(text);
+deeds.onPerson = (user_id) => dialogs.openPerson(user_id);
 outbox.onUnconfirmed = async ({ client_msg_id }, error) => {
   const sure = { title: gettext("Tell so many people?"), text: error.detail, yes: gettext("Send it"), harmless: true };
   if (await dialogs.confirm(sure)) outbox.retry(client_msg_id, { confirm_mentions: true });
@@ -126,6 +128,7 @@ navigation.listen(({ opened }) => {
   draw();
 });
 new StatusEditor({ store, client, away });
+new Notifications({ store, client, navigation });
 handleDrawer();
 listenForShortcuts({ focusMessages: () => timeline.focus() });
 activity.listen();

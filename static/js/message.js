@@ -212,7 +212,10 @@ function threadSummary(message, thread) {
 
 /** The author is in each message, for those who listen; where it would only be repeated, it is not shown. */
 function frame(message, author, grouped) {
-  const name = element("strong.message-author", {}, element("bdi", {}, nameOf(author)));
+  // For the mouse; with the keyboard the menu of the message leads there.
+  const opens = { type: "button", tabindex: -1, "data-person": author.id };
+  const link = element("button.person-link", opens, element("bdi", {}, nameOf(author)));
+  const name = element("strong.message-author", {}, link);
   const meta = element("p.message-meta", {}, name, " ", !grouped && statusMark(author), " ", timeOf(message.created_at));
   const main = element("div.message-main", {}, meta);
   const node = element(

@@ -2,6 +2,7 @@
 
 import { element, icon } from "./elements.js";
 import { gettext, interpolate } from "./i18n.js";
+import { allowed } from "./roles.js";
 import { channelName } from "./store.js";
 
 const OFFERED = 3;
@@ -60,8 +61,8 @@ export function showVacant(root, state, { workspace_id, channel_id }, dialogs) {
   if (!vacant) return;
   const workspace = state.workspaces[workspace_id];
   const open = workspace ? [] : state.open_workspaces.slice(0, OFFERED);
-  if (!redraw(root, `${workspace?.id ?? ""} ${open.map(({ id }) => id)}`)) return;
-  root.replaceChildren(workspace ? noChannel() : noWorkspace(open, dialogs));
+  if (!redraw(root, `${workspace?.id ?? ""} ${workspace?.role} ${open.map(({ id }) => id)}`)) return;
+  root.replaceChildren(workspace ? noChannel(workspace.role) : noWorkspace(open, dialogs));
 }
 
 function noWorkspace(open, dialogs) {
@@ -78,7 +79,9 @@ function noWorkspace(open, dialogs) {
   );
 }
 
-function noChannel() {
+function noChannel(role) {
+  const text = gettext("Somebody has to add you to a channel. You can write to the people you know here.");
+  if (!allowed("join_channel", role)) return card(gettext("No channels here yet"), text);
   return card(
     gettext("No channels here yet"),
     gettext("Conversations live in channels. Create the first one, or look for those that others made."),

@@ -1,9 +1,11 @@
 /** Workspaces, channels and the account: what is beside the conversation. Drawn from the state, in place. */
 
+import { callsOf, titleMark } from "./attention.js";
 import { avatar, element, icon, initials, reconcile, setText } from "./elements.js";
 import { gettext, interpolate, ngettext } from "./i18n.js";
 import { showThreadCount } from "./panels.js";
 import { portrait, statusMark, statusText } from "./presence.js";
+import { allowed } from "./roles.js";
 import { channelName, channelsOf, nameOf, othersOf, partnerOf, unreadOf, unreadThreads, workspacesInOrder } from "./store.js";
 
 const byId = (id) => document.getElementById(id);
@@ -13,14 +15,15 @@ export function showSidebar(state, navigation) {
   showWorkspaces(state, navigation);
   const workspace = state.workspaces[navigation.workspace_id];
   setText(byId("workspace-name"), workspace?.name ?? gettext("Welcome"));
-  for (const id of ["workspace-menu-button", "browse-channels", "add-channel", "threads-button"]) byId(id).hidden = !workspace;
+  for (const id of ["workspace-menu-button", "threads-button", "directs-section"]) byId(id).hidden = !workspace;
+  byId("browse-channels").hidden = !allowed("join_channel", workspace?.role);
+  byId("add-channel").hidden = byId("browse-create").hidden = !allowed("create_channel", workspace?.role);
   byId("channel-lists").hidden = !workspace;
-  byId("invite-people").hidden = !["owner", "admin"].includes(workspace?.role);
+  byId("invite-people").hidden = !allowed("invite", workspace?.role);
   const named = channelsOf(state, workspace?.id, ["public", "private"]);
   const directs = channelsOf(state, workspace?.id, ["direct"]);
   reconcile(byId("channels"), named.map((channel) => row(state, channel, navigation)));
   reconcile(byId("directs"), directs.map((channel) => row(state, channel, navigation)));
-  byId("directs-section").hidden = directs.length === 0;
   showThreadCount(unreadThreads(state, workspace?.id).length);
   showAccount(state);
   showUnread(state, navigation);
@@ -120,7 +123,8 @@ function showUnread(state, navigation) {
   const total = unreadOf(state);
   const channel = state.channels[navigation.channel_id];
   const name = channel ? (channel.kind === "direct" ? channelName(state, channel) : `#${channel.name}`) : "";
-  document.title = [total ? `(${total})` : "", name, "Meshsite"].filter(Boolean).join(" · ").replace(") ·", ")");
+  const mark = titleMark(callsOf(state), total);
+  document.title = [mark, [name, "Meshsite"].filter(Boolean).join(" · ")].filter(Boolean).join(" ");
   byId("drawer-badge").hidden = total === 0;
   setText(byId("open-drawer-label"), total ? `${gettext("Show channels")}, ${unreadText(total)}` : gettext("Show channels"));
 }

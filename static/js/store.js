@@ -534,10 +534,10 @@ export function personOf(state, user) {
   return state.people[user.id] ?? user;
 }
 
-/** A direct channel has the names of the others. */
+/** A direct channel has the names of the others; alone with oneself, one's own. */
 export function channelName(state, channel) {
   if (channel.kind !== "direct") return channel.name;
-  return othersOf(state, channel).map(nameOf).join(", ") || channel.name;
+  return othersOf(state, channel).map(nameOf).join(", ") || nameOf(state.me ?? { display_name: channel.name });
 }
 
 /** The people of a direct channel without oneself. */

@@ -105,7 +105,7 @@ export class Timeline {
     byId("members-button").hidden = !channel;
     setText(byId("members-count"), String(channel?.member_count ?? ""));
     byId("pins-button").hidden = !channel;
-    byId("channel-menu-button").hidden = !channel || direct;
+    byId("channel-menu-button").hidden = !channel;
   }
 
   #opened(channel) {
