@@ -129,16 +129,14 @@ def test_the_pages_of_the_list_hold_each_thread_once(api: Api, ada: User, grace:
     for message in never_answered:
         follow_thread(follower=ada, message_id=message.pk)
     call, pages, more = api(ada), list[list[int]](), dict[str, int]()
-    while True:
+    for _ in range(3):
         answer = call("thread.list", limit=2, **more)
         pages.append(listed(answer))
-        if not answer.body["has_more"]:
-            break
         more = {"before_id": answer.body["next_before_id"]}
 
     a, b, c = (message.pk for message in three)
     d, e = (message.pk for message in never_answered)
-    assert pages == [[e, d], [a, b], [c]]
+    assert (pages, answer.body["has_more"]) == ([[e, d], [a, b], [c]], False)
 
 
 def test_the_list_of_the_unread_is_what_the_boot_holds(api: Api, ada: User, bob: User, three: list[Message]) -> None:
