@@ -10,7 +10,7 @@ from typing import NamedTuple
 from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import F, OuterRef
+from django.db.models import F
 from django.utils.translation import gettext as _
 
 from groups.actions.followers import Reply, told_of_replies
@@ -26,7 +26,7 @@ from groups.actions.mentions import (
     permits,
     store_mentions,
 )
-from groups.actions.silence import check_silence, silenced_until
+from groups.actions.silence import check_silence
 from groups.audiences import members_of
 from groups.events import MessageCreated, MessageUpdated
 from groups.markdown import Text, parse
@@ -221,9 +221,13 @@ def _write(writing: dict[int, _Checked]) -> dict[int, Outcome]:
 
 def _silences(channel_ids: Iterable[int], author_ids: Iterable[int]) -> dict[tuple[int, int], datetime | None]:
     """Who of these people is a member of which of these channels, and until when they may only read there."""
-    members = ChannelMember.objects.filter(channel__in=channel_ids, user__in=author_ids)
-    until = silenced_until(workspace=OuterRef("channel__workspace"), user=OuterRef("user"))
-    rows = members.annotate(until=until).values_list("channel_id", "user_id", "until")
+    # A join and no subquery, which takes Django longer to write than the database to answer. Who is in a channel is in
+    # its workspace, too.
+    rows = ChannelMember.objects.filter(
+        channel__in=channel_ids,
+        user__in=author_ids,
+        user__workspace_memberships__workspace=F("channel__workspace"),
+    ).values_list("channel_id", "user_id", "user__workspace_memberships__silenced_until")
     return {(channel_id, user_id): until for channel_id, user_id, until in rows}
 
 
