@@ -11,8 +11,10 @@ from groups.actions.profiles import set_avatar, update_profile
 from groups.api.callers import user_of
 from groups.api.fields import Text, cursor_field, id_field, limit_field
 from groups.avatars import AVATAR_BYTES
-from groups.models import User, Workspace, people
+from groups.models import User, Workspace, WorkspaceMember, people
 from groups.payloads import MePayload, ProfilePayload, me_payload, profile_payload
+from groups.roles import Deed, allowed_over
+from realtime import clock
 from realtime.commands import Caller, Params, method
 
 BASE64_CHARACTERS = -(-AVATAR_BYTES // 3) * 4
@@ -29,6 +31,8 @@ class UserAnswer(TypedDict):
 class ListedPayload(ProfilePayload):
     role: str
     """In the workspace that was asked for."""
+    silenced_until: str | None
+    """A moderator lets them only read there until then; it may be over. Only for who may end it, else null."""
 
 
 class UsersAnswer(TypedDict):
@@ -70,16 +74,27 @@ class UserListParams(Params):
 def list_users(caller: Caller, params: dict[str, Any]) -> UsersAnswer:
     """The members of a workspace whom I see, by id, from `after_id` on; with `query` those who have it in a name."""
     user = user_of(caller)
-    workspace = Workspace.objects.open_to(user).get(pk=params["workspace_id"])
-    found = people.visible_to(user.pk).filter(workspace=workspace, user__gt=params["after_id"])
+    workspace_id = params["workspace_id"]
+    role = Workspace.objects.open_to(user).values_list("members__role", flat=True).get(pk=workspace_id)
+    found = people.visible_to(user.pk).filter(workspace=workspace_id, user__gt=params["after_id"])
     if query := params["query"].strip().removeprefix("@"):
         found = found.filter(Q(user__username__icontains=query) | Q(user__display_name__icontains=query))
     rows = list(found.select_related("user").order_by("user")[: params["limit"] + 1])
     page = rows[: params["limit"]]
     return {
-        "users": [{**profile_payload(row.user), "role": row.role} for row in page],
+        "users": [_listed(row, role) for row in page],
         "has_more": len(rows) > len(page),
         "next_after_id": page[-1].user_id if page else params["after_id"],
+    }
+
+
+def _listed(member: WorkspaceMember, role: str) -> ListedPayload:
+    """One of the list that somebody with this role asked for."""
+    until = member.silenced_until if allowed_over(Deed.SILENCE_MEMBER, role, member.role) else None
+    return {
+        **profile_payload(member.user),
+        "role": member.role,
+        "silenced_until": None if until is None else clock.stamp(until),
     }
 
 

@@ -417,6 +417,21 @@ def test_a_moderator_of_the_workspace_silences_through_the_api(
     ]
 
 
+def test_a_list_of_members_says_who_is_silenced_to_those_alone_who_may_end_it(
+    at: Any, api: Api, general: Channel, grace: User, mia: User, ada: User, bob: User
+) -> None:
+    workspace_id = general.workspace_id
+    for user in (ada, mia):
+        silence = {"workspace_id": workspace_id, "user_id": user.pk, "reason": "insults", "minutes": 60}
+        assert api(grace)("workspace.silence_member", **silence).status == 200
+
+    def told(reader: User) -> set[str]:
+        listed = api(reader)("user.list", workspace_id=workspace_id).body["users"]
+        return {row["username"] for row in listed if row["silenced_until"] is not None}
+
+    assert (told(grace), told(mia), told(ada), told(bob)) == ({"ada", "mia"}, {"ada"}, set(), set())
+
+
 @pytest.mark.parametrize(
     "wrong", [{"minutes": 0}, {"minutes": 366 * 24 * 60 + 1}, {"minutes": "60"}, {"reason": " "}, {"reason": "x" * 501}]
 )
