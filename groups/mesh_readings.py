@@ -8,6 +8,7 @@ from typing import NamedTuple
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db.models import Q
+from django.db.models.functions import Substr
 
 from groups import mesh_log
 from groups.actions.mesh import found_group
@@ -31,7 +32,9 @@ class Status(NamedTuple):
 
 def groups_in(domain: str) -> list[MeshGroup]:
     """The groups of a domain that live, in the order of their making."""
-    return [] if "\0" in domain else list(MeshGroup.objects.listed().filter(domain=domain).order_by("created_at"))
+    if "\0" in domain:
+        return []
+    return list(MeshGroup.objects.listed().filter(domain=domain).order_by("created_at", "pk"))
 
 
 def groups_named(prefix: str, limit: int | None, *, domains: Collection[str]) -> list[MeshGroup]:
@@ -43,7 +46,10 @@ def groups_named(prefix: str, limit: int | None, *, domains: Collection[str]) ->
         raise ValidationError("namePrefix must be 1-6 characters")
     if "\0" in prefix:
         return []
-    found = MeshGroup.objects.listed().filter(name__startswith=prefix)
+    # SQLite's LIKE, which finds them by the index, takes a for A.
+    beginning = Substr("name", 1, len(prefix))
+    found = MeshGroup.objects.listed().filter(name__startswith=prefix).alias(beginning=beginning)
+    found = found.filter(beginning=prefix)
     if domains:
         found = found.filter(domain__in=domains)
     wanted = SEARCHED if limit is None else max(1, min(limit, SEARCHED_AT_MOST))
@@ -57,18 +63,18 @@ def nodes_in(group_id: str, domain: str) -> list[MeshNode]:
 
 
 def statuses_in(group_id: str, domain: str) -> list[Status]:
-    """What the host and the living nodes reported, oldest first: of each node one for each moment that values are of.
+    """What the host, the living nodes and whoever reported lately reported, oldest first: of each one for each moment
+    that values are of.
 
     One for all would give old values the time of new ones, and of a name that several nodes have the newest counts.
     """
     group = found_group(group_id, domain)
     if group is None:
         return []
-    stranger = clock.now() - timedelta(seconds=settings.MESH_MEMBER_HEARTBEAT_TTL_SECONDS)
+    long_ago = clock.now() - timedelta(seconds=settings.MESH_MEMBER_HEARTBEAT_TTL_SECONDS)
     lives = Q(node_id__in=group.nodes.alive().values("node_id")) | Q(node_id=group.host_id)
-    rows = group.values_reported.filter(
-        lives | Q(reported_at__gt=stranger) & ~Q(node_id__in=group.nodes.values("node_id"))
-    )
+    reported = Q(node_id__in=group.values_reported.filter(reported_at__gt=long_ago).values("node_id"))
+    rows = group.values_reported.filter(lives | reported)
     statuses: defaultdict[tuple[datetime, str], list[MeshDatum]] = defaultdict(list)
     for at, node_id, key, value in rows.order_by("reported_at", "pk").values_list(
         "reported_at", "node_id", "key", "value"
@@ -96,5 +102,6 @@ def status_of_node(node_id: str, *, domains: Collection[str]) -> tuple[str, str,
 
 def events_since(group_id: str, domain: str, since: str) -> list[Logged]:
     """A page of the log after a cursor; see `groups.mesh_log`. Raises Unavailable."""
-    group = found_group(group_id, domain)
+    # The log outlives the group: what came just before its end is read after it.
+    group = found_group(group_id, domain, over_too=True)
     return [] if group is None else mesh_log.events_since(group, since)

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 from http.cookies import CookieError, SimpleCookie
@@ -13,6 +14,8 @@ from django.conf import settings
 from django.contrib.auth import get_user
 from django.http import HttpRequest
 
+from groups.graphql import keys as mesh_keys
+from groups.graphql.http import address_of
 from groups.models import ApiToken, User
 from realtime import clock, resume_tokens, tickets
 from realtime.commands import ALL_SCOPES, Caller
@@ -76,7 +79,7 @@ def authenticate(scope: Mapping[str, Any]) -> Caller:
             caller = _caller_of_resume_token(resume_token[0], query.get("session", [None])[0])
     if caller is None:
         raise Refused(Close.NOT_SIGNED_IN, "not_signed_in")
-    return caller
+    return replace(caller, address=address_of(scope))
 
 
 def ended_among(sessions: Sequence[Session]) -> list[Ended]:
@@ -93,6 +96,7 @@ def ended_among(sessions: Sequence[Session]) -> list[Ended]:
     stored = _sessions.SessionStore.get_model_class().objects
     good_keys = set(stored.filter(pk__in=keys, expire_date__gt=clock.now()).values_list("pk", flat=True))
     ended_credentials = [*(tokens - good_tokens), *(keys[key] for key in keys.keys() - good_keys)]
+    ended_credentials += mesh_keys.ended_among({session.credential for session in sessions})
     return [
         *(Ended("user", str(user_id), Close.FORBIDDEN, "deactivated") for user_id in users - good_users),
         *(Ended("credential", credential, Close.NOT_SIGNED_IN, "signed_out") for credential in ended_credentials),

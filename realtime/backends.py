@@ -22,7 +22,8 @@ def redis() -> RedisConnection | None:
 @cache
 def streams() -> Streams:
     events, seconds = settings.STREAM_EVENTS, settings.STREAM_SECONDS
-    others = {"mesh": Bounds(settings.MESH_LOG_ENTRIES, seconds)}
+    # A group's log is whole until its end, and can be read for a while after it.
+    others = {"mesh": Bounds(settings.MESH_LOG_ENTRIES, settings.MESH_MAX_CONNECTION_TIME_SECONDS + seconds)}
     connection = redis()
     if connection is None:
         return MemoryStreams(events=events, seconds=seconds, others=others)

@@ -3,8 +3,8 @@
 Source: smalruby/mesh-v2; where we differ, docs/mesh-v2.md says why.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -12,8 +12,11 @@ from uuid import UUID
 from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet, Sum
+from django.db.models.functions import Length
 from django.utils.dateparse import parse_datetime
 
+from groups import mesh_log
 from groups.mesh_events import (
     MeshDatum,
     MeshEventPayload,
@@ -26,7 +29,6 @@ from groups.mesh_events import (
 from groups.models import MeshDomain, MeshGroup, MeshNode, MeshReceipt, MeshValue
 from groups.models.mesh import ID_CHARACTERS, Ended
 from realtime import clock
-from realtime.backends import streams
 from realtime.errors import Unavailable
 from realtime.events import Event
 from realtime.publish import Audience, audience_kind, publish
@@ -37,11 +39,18 @@ TEXT_CHARACTERS = 65_536
 """Of a value or a payload."""
 DATA_AT_ONCE = 1000
 """Keys in one report."""
+VALUES_PER_GROUP = 10_000
+LONG_VALUE_CHARACTERS = 1000
+LONG_VALUES_CHARACTERS = 4_000_000
+"""Of all values of a group together. It is counted only where there is a long one."""
+GROUPS_PER_DOMAIN = 1000
 EVENTS_AT_ONCE = 1000
 SPREAD_SECONDS = 1.0
 """Over how long the events of one batch may be spread: what clients collect before they send."""
 SUBSCRIBES_WITHIN_SECONDS = 5.0
 """A node that was told to subscribe, did not and comes again is behind something that blocks WebSockets."""
+SUBSCRIBES_SOON_SECONDS = 30.0
+"""A subscription later than that is no sign of a node that joined: it is somebody's who comes back."""
 RECEIPTS_KEPT = timedelta(minutes=10)
 ENDED_KEPT = timedelta(days=1)
 
@@ -84,9 +93,11 @@ def _group(*, id: str) -> Sequence[str]:
 
 
 def create_group(
-    *, domain: str, name: str, host_id: str, max_seconds: int | None = None, use_websocket: bool = True
+    *, domain: str, name: str, host_id: str, max_seconds: int | None = None, use_websocket: bool = True, key: str = ""
 ) -> MeshGroup:
     """Make a group. While a host has one in a domain it gets that one, whatever else it asks for.
+
+    `key` names the API key that it is made with, and that the host's other calls have to come with.
 
     Raises ValidationError.
     """
@@ -100,7 +111,8 @@ def create_group(
     try:
         with transaction.atomic():
             if dead := MeshGroup.objects.there().select_for_update().filter(domain=domain, host_id=host_id).first():
-                _end(dead, Ended.TIME if dead.expired else Ended.SILENCE)
+                # Lists are one second stricter than `alive`, so it may be in the last second of its life.
+                _end(dead, Ended.TIME if dead.expires_at < now + timedelta(seconds=1) else Ended.SILENCE)
             group = MeshGroup.objects.create(
                 domain=domain,
                 name=name,
@@ -109,10 +121,13 @@ def create_group(
                 created_at=now,
                 expires_at=now + timedelta(seconds=max_seconds or settings.MESH_MAX_CONNECTION_TIME_SECONDS),
                 heartbeat_at=now,
+                host_key=key,
             )
     except IntegrityError:
         # The same host asked at the same moment and was first.
-        return MeshGroup.objects.there().get(domain=domain, host_id=host_id)
+        return create_group(
+            domain=domain, name=name, host_id=host_id, max_seconds=max_seconds, use_websocket=use_websocket, key=key
+        )
     open_stream(group)
     return group
 
@@ -126,9 +141,10 @@ def join_group(
     Raises GroupNotFound, GroupFull and ValidationError.
     """
     _check_id("nodeId", node_id)
-    now = clock.now()
+    joined_after = open_stream(live_group(group_id, domain))
     with transaction.atomic():
         group = lock_live_group(group_id, domain)
+        now = clock.now()
         before = group.nodes.filter(node_id=node_id).first()
         if before is None and group.nodes.alive().count() >= settings.MESH_NODES_PER_GROUP:
             raise GroupFull("This group is full.")
@@ -146,7 +162,7 @@ def join_group(
                 "joined_at": now,
                 "seen_at": now,
                 "alive_until": now + timedelta(seconds=settings.MESH_MEMBER_HEARTBEAT_TTL_SECONDS),
-                "joined_after": open_stream(group),
+                "joined_after": joined_after,
                 "address": address,
                 "subscribed_at": None,
             },
@@ -163,14 +179,14 @@ def leave_group(*, group_id: str, domain: str, node_id: str) -> None:
         group = found_group(group_id, domain)
         if group is None or not _storable(node_id):
             return
-        MeshGroup.objects.select_for_update().get(pk=group.pk)
+        MeshGroup.objects.select_for_update().filter(pk=group.pk).first()
         left, _rows = group.nodes.filter(node_id=node_id).delete()
         group.values_reported.filter(node_id=node_id).delete()
         if left:
             _publish(MeshNodeLeft(str(group.pk), domain, node_id, clock.stamp(clock.now())), group)
 
 
-def dissolve_group(*, group_id: str, domain: str, host_id: str) -> MeshGroupDissolved:
+def dissolve_group(*, group_id: str, domain: str, host_id: str, key: str = "") -> MeshGroupDissolved:
     """End the group. A group that ended by itself may be dissolved yet, for its host asks to.
 
     Raises ValidationError for an empty argument, GroupNotFound and NotTheHost.
@@ -179,22 +195,19 @@ def dissolve_group(*, group_id: str, domain: str, host_id: str) -> MeshGroupDiss
         if not value:
             raise ValidationError(f"{name} is required")
     with transaction.atomic():
-        found = found_group(group_id, domain, over_too=True)
-        if found is None:
+        group = _found(MeshGroup.objects.select_for_update(), group_id, domain)
+        if group is None or group.ended == Ended.HOST:
             raise GroupNotFound(f"Group not found: {group_id}@{domain}")
-        group = MeshGroup.objects.select_for_update().get(pk=found.pk)
-        if group.ended == Ended.HOST:
-            raise GroupNotFound(f"Group not found: {group_id}@{domain}")
-        if group.host_id != host_id:
+        if not _is_host(group, host_id, key):
             raise NotTheHost("Only the host can dissolve the group")
         return _end(group, Ended.HOST)
 
 
-def renew_heartbeat(*, group_id: str, domain: str, host_id: str) -> MeshGroup:
+def renew_heartbeat(*, group_id: str, domain: str, host_id: str, key: str = "") -> MeshGroup:
     """A sign of life of the host. It does not move `expires_at`. Raises GroupNotFound and NotTheHost."""
     with transaction.atomic():
         group = lock_live_group(group_id, domain)
-        if group.host_id != host_id:
+        if not _is_host(group, host_id, key):
             raise NotTheHost("Only the host can renew the heartbeat")
         group.heartbeat_at = clock.now()
         group.save(update_fields=["heartbeat_at"])
@@ -214,7 +227,8 @@ def beat_of_member(*, group_id: str, domain: str, node_id: str) -> Joined:
         raise NodeNotFound("Node not found")
     node.seen_at = now
     node.alive_until = now + timedelta(seconds=settings.MESH_MEMBER_HEARTBEAT_TTL_SECONDS)
-    node.save(update_fields=["seen_at", "alive_until"])
+    if not group.nodes.filter(pk=node.pk).update(seen_at=node.seen_at, alive_until=node.alive_until):
+        raise NodeNotFound("Node not found")  # it left at this moment
     return Joined(group, node)
 
 
@@ -229,10 +243,11 @@ def report_data(*, group_id: str, domain: str, node_id: str, data: Sequence[Mesh
     for datum in data:
         _check_text("key", datum["key"], ID_CHARACTERS)
         _check_text("value", datum["value"], TEXT_CHARACTERS)
-    now = clock.now()
+    newest = {datum["key"]: datum["value"] for datum in data}
     with transaction.atomic():
         group = lock_live_group(group_id, domain)
-        newest = {datum["key"]: datum["value"] for datum in data}
+        now = clock.now()
+        _check_room(group, newest)
         MeshValue.objects.bulk_create(
             (
                 MeshValue(group=group, node_id=node_id, key=key, value=value, reported_at=now)
@@ -269,39 +284,38 @@ def record_events(*, group_id: str, domain: str, node_id: str, events: Sequence[
     return _fire(group_id, domain, node_id, ordered, recorded=True)
 
 
-def subscribed(*, group_id: str, domain: str, address: str) -> None:
-    """A subscription came from an address: WebSockets get through there."""
-    if address and (group := found_group(group_id, domain)) is not None:
-        group.nodes.filter(address=address, subscribed_at=None).update(subscribed_at=clock.now())
+def subscribed(*, group: MeshGroup, address: str) -> None:
+    """A subscription came from an address. It is taken for that of the node that joined last from there: a school has
+    one address, and the WebSocket of one pupil says nothing of that of another.
+    """
+    soon = clock.now() - timedelta(seconds=SUBSCRIBES_SOON_SECONDS)
+    nodes = group.nodes.filter(address=address, use_websocket=True, subscribed_at=None, joined_at__gt=soon)
+    if address and (node := nodes.order_by("-joined_at", "-pk").first()) is not None:
+        group.nodes.filter(pk=node.pk).update(subscribed_at=clock.now())
+
+
+def is_moment(text: str) -> bool:
+    """Whether it is an ISO 8601 time with a zone, as `fired_at` has to be. Any year will do."""
+    try:
+        _moment(text)
+    except ValidationError:
+        return False
+    return True
 
 
 def found_group(group_id: str, domain: str, *, over_too: bool = False) -> MeshGroup | None:
     """A group by the pair: the right id with the wrong domain is not found."""
-    try:
-        pk = UUID(group_id)
-    except ValueError:
-        return None
-    if str(pk) != group_id or not _storable(domain):
-        return None
-    groups = MeshGroup.objects.all() if over_too else MeshGroup.objects.there()
-    return groups.filter(pk=pk, domain=domain).first()
+    return _found(MeshGroup.objects.all() if over_too else MeshGroup.objects.there(), group_id, domain)
 
 
 def live_group(group_id: str, domain: str) -> MeshGroup:
     """The group, if it is alive for joining, reports, events and heartbeats. Raises GroupNotFound."""
-    found = found_group(group_id, domain, over_too=True)
-    if found is None or found.ended == Ended.HOST:
-        raise GroupNotFound(f"Group not found: {group_id}@{domain}")
-    return _alive(found)
+    return _alive(_found(MeshGroup.objects.all(), group_id, domain), group_id, domain)
 
 
 def lock_live_group(group_id: str, domain: str) -> MeshGroup:
     """`live_group`, locked until the transaction ends: what follows happens in the order of its stream."""
-    found = live_group(group_id, domain)
-    group = MeshGroup.objects.select_for_update().get(pk=found.pk)
-    if group.ended == Ended.HOST:
-        raise GroupNotFound(f"Group not found: {group_id}@{domain}")
-    return _alive(group)
+    return _alive(_found(MeshGroup.objects.select_for_update(), group_id, domain), group_id, domain)
 
 
 def sweep() -> int:
@@ -325,9 +339,11 @@ def sweep() -> int:
 
 
 def open_stream(group: MeshGroup) -> int:
-    """Make sure that the group's stream is there, from its making on and while it lives; where it stands."""
+    """Make sure that the group's stream is there, from its making on and while it lives; where its log stands, as a
+    number of cursors.
+    """
     try:
-        return streams().open(group.stream).seq
+        return mesh_log.top(group)
     except Unavailable:
         return 0  # whoever comes next opens it
 
@@ -341,28 +357,33 @@ def _fire(group_id: str, domain: str, node_id: str, events: Sequence[Fired], *, 
         _check_text("payload", event.payload or "", TEXT_CHARACTERS)
         _check_text("orderKey", event.order_key or "", ID_CHARACTERS)
     fired_at = [_moment(event.fired_at) for event in events]
-    now = clock.now()
     with transaction.atomic():
         group = lock_live_group(group_id, domain)
-        new = _untaken(group, node_id, events, now)
-        times = _times([fired_at[index] for index in new], group, now)
+        now = clock.now()
+        times = _times(fired_at, group, now)
         payloads: list[MeshEventPayload] = [
             {
-                "name": events[index].name,
-                "payload": events[index].payload,
+                "name": event.name,
+                "payload": event.payload,
                 "timestamp": clock.stamp(time),
-                "fired_at": events[index].fired_at,
-                "order_key": events[index].order_key,
+                "fired_at": event.fired_at,
+                "order_key": event.order_key,
             }
-            for index, time in zip(new, times, strict=True)
+            for event, time in zip(events, times, strict=True)
         ]
         group.nodes.filter(node_id=node_id).update(seen_at=now)
         fired = MeshEventsFired(str(group.pk), domain, node_id, payloads, recorded, clock.stamp(now))
-        if payloads:
-            group.events_until = times[-1]
+        if new := _untaken(group, node_id, events, now):
+            group.events_until = times[new[-1]]
             group.save(update_fields=["events_until"])
-            _publish(fired, group)
+            # Before it is sent: a store that began anew knows the stream no more, and drops what comes for it.
+            transaction.on_commit(lambda: _open_again(group), robust=True)
+            _publish(replace(fired, events=[payloads[index] for index in new]), group)
     return fired
+
+
+def _open_again(group: MeshGroup) -> None:
+    open_stream(group)
 
 
 def _untaken(group: MeshGroup, node_id: str, events: Sequence[Fired], now: datetime) -> list[int]:
@@ -378,13 +399,17 @@ def _untaken(group: MeshGroup, node_id: str, events: Sequence[Fired], now: datet
 
 
 def _times(fired_at: Sequence[datetime], group: MeshGroup, now: datetime) -> list[datetime]:
-    """Times on the server's clock that keep the sender's spacing, up to SPREAD_SECONDS, and never decrease."""
+    """Times on the server's clock that keep the sender's spacing, up to SPREAD_SECONDS, and never decrease.
+
+    A batch ends now. Where the one before it reaches into it, it begins after that, but not later than now.
+    """
     if not fired_at:
         return []
     spread = timedelta(seconds=SPREAD_SECONDS)
     offsets = [min(max(moment - fired_at[0], timedelta()), spread) for moment in fired_at]
     begin = now - max(offsets)
     newest = group.events_until or begin
+    begin = max(begin, min(newest, now))
     times = []
     for offset in offsets:
         newest = max(newest, begin + offset)
@@ -415,7 +440,24 @@ def _publish(event: Event, group: MeshGroup) -> None:
     publish(event, to=Audience("mesh", {"id": str(group.pk)}), order=group.stream)
 
 
-def _alive(group: MeshGroup) -> MeshGroup:
+def _found(groups: QuerySet[MeshGroup], group_id: str, domain: str) -> MeshGroup | None:
+    try:
+        pk = UUID(group_id)
+    except ValueError:
+        return None
+    if str(pk) != group_id or not _storable(domain):
+        return None
+    return next(iter(groups.filter(pk=pk, domain=domain)), None)
+
+
+def _is_host(group: MeshGroup, host_id: str, key: str) -> bool:
+    """Lists show the ids of hosts, so whoever brings another key than the host did is none, whatever id they know."""
+    return group.host_id == host_id and (not key or not group.host_key or key == group.host_key)
+
+
+def _alive(group: MeshGroup | None, group_id: str, domain: str) -> MeshGroup:
+    if group is None or group.ended == Ended.HOST:
+        raise GroupNotFound(f"Group not found: {group_id}@{domain}")
     if group.expired or group.ended == Ended.TIME:
         raise GroupNotFound(f"Group expired: {group.full_id} (expiresAt: {clock.stamp(group.expires_at)})")
     if group.silent or group.ended == Ended.SILENCE:
@@ -434,11 +476,23 @@ def _check_new(domain: str, name: str, host_id: str, max_seconds: int | None) ->
     _check_text("domain", domain, ID_CHARACTERS)
     _check_text("name", name, ID_CHARACTERS)
     _check_id("hostId", host_id)
+    if MeshGroup.objects.there().filter(domain=domain).count() >= GROUPS_PER_DOMAIN:
+        raise ValidationError("This domain holds too many groups.")
     most = settings.MESH_MAX_CONNECTION_TIME_SECONDS
     if max_seconds is not None and max_seconds < 1:
         raise ValidationError("maxConnectionTimeSeconds must be at least 1")
     if max_seconds is not None and max_seconds > most:
         raise ValidationError(f"maxConnectionTimeSeconds cannot exceed {most}")
+
+
+def _check_room(group: MeshGroup, values: Mapping[str, str]) -> None:
+    stored = group.values_reported.all()
+    if stored.count() + len(values) > VALUES_PER_GROUP:
+        raise ValidationError("This group holds too many values.")
+    if any(len(value) > LONG_VALUE_CHARACTERS for value in values.values()):
+        held = stored.aggregate(characters=Sum(Length("value")))["characters"] or 0
+        if held + sum(map(len, values.values())) > LONG_VALUES_CHARACTERS:
+            raise ValidationError("The values of this group are too long.")
 
 
 def _check_id(name: str, value: str) -> None:
@@ -465,7 +519,7 @@ def _storable(*texts: str) -> bool:
 def _moment(text: str) -> datetime:
     try:
         moment = parse_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         moment = None
     if moment is None or moment.tzinfo is None:
         raise ValidationError("firedAt must be an ISO 8601 time with a zone")

@@ -3,40 +3,47 @@
 import logging
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, ValidationError
 from graphql import (
     DocumentNode,
     ExecutionResult,
     GraphQLError,
+    GraphQLScalarType,
     OperationDefinitionNode,
     OperationType,
-    Visitor,
     build_schema,
     execute_sync,
     get_operation_ast,
     parse,
     validate,
-    visit,
 )
 
+from groups.actions import mesh
 from groups.actions.mesh import GroupNotFound, NodeNotFound, NotTheHost
+from groups.graphql.bounds import over_bounds
+from groups.graphql.whole_answers import WholeAnswers
 from realtime.errors import RateLimited, Unavailable
 
 log = logging.getLogger(__name__)
 
 SCHEMA: Final = build_schema((Path(__file__).parent / "schema.graphql").read_text())
 
-MOST_TOKENS: Final = 60_000
+
+def _date_time(value: object) -> str:
+    if not (isinstance(value, str) and mesh.is_moment(value)):
+        raise GraphQLError("AWSDateTime must be an ISO 8601 time with a zone.")
+    return value
+
+
+_scalar = cast(GraphQLScalarType, SCHEMA.type_map["AWSDateTime"])
+_scalar.coerce_input_value = _scalar.parse_value = _date_time  # type: ignore[method-assign] # for variables, for literals
+
+MOST_TOKENS: Final = 20_000
 """Of one document: a thousand events written out in it are fewer."""
-MOST_FIELDS: Final = 1_000
-MOST_ROOT_FIELDS: Final = 20
-"""Each may be an action."""
-MOST_DEPTH: Final = 20
-"""Introspection by the usual tools needs 13."""
-DOCUMENTS_KEPT: Final = 512
-LONGEST_KEPT: Final = 20_000
+DOCUMENTS_KEPT: Final = 256
+LONGEST_KEPT: Final = 4_000
 """Documents that hold data are long and come once."""
 
 _TYPES: Final[dict[type[Exception], str]] = {
@@ -76,17 +83,22 @@ def document_of(text: object, operation_name: object) -> Document:
     if not isinstance(text, str) or not (operation_name is None or isinstance(operation_name, str)):
         raise Refused([_error("MalformedHttpRequestException", "The query must be a text.")])
     found = _known(text, operation_name or None) if len(text) <= LONGEST_KEPT else _read(text, operation_name or None)
-    if isinstance(found, Refused):
-        raise found
+    if not isinstance(found, Document):
+        raise Refused(list(found))
     return found
 
 
 def run(document: Document, variables: object, roots: Any) -> dict[str, Any]:
-    """Carry out a query or mutation with `roots` as the root fields. It never raises."""
+    """Carry out an operation with `roots` as the root fields. It never raises."""
     if not (variables is None or isinstance(variables, dict)):
         return {"data": None, "errors": [_error("MalformedHttpRequestException", "The variables must be an object.")]}
     result = execute_sync(
-        SCHEMA, document.parsed, roots, variable_values=variables, operation_name=_name_of(document.operation)
+        SCHEMA,
+        document.parsed,
+        roots,
+        variable_values=variables,
+        operation_name=_name_of(document.operation),
+        executor_class=WholeAnswers,
     )
     return answer_of(result)
 
@@ -98,58 +110,30 @@ def answer_of(result: ExecutionResult) -> dict[str, Any]:
     return answer
 
 
+Errors = tuple[dict[str, Any], ...]
+
+
 @lru_cache(DOCUMENTS_KEPT)
-def _known(text: str, operation_name: str | None) -> Document | Refused:
+def _known(text: str, operation_name: str | None) -> Document | Errors:
     return _read(text, operation_name)
 
 
-def _read(text: str, operation_name: str | None) -> Document | Refused:
+def _read(text: str, operation_name: str | None) -> Document | Errors:
     try:
         parsed = parse(text, max_tokens=MOST_TOKENS)
+        if (bound := over_bounds(parsed)) is not None:
+            return (_error(None, bound),)
+        errors = validate(SCHEMA, parsed, max_errors=10)
     except GraphQLError as error:
-        return Refused([_told(error)])
+        return (_told(error),)
     except RecursionError:
-        return Refused([_error(None, "The document is nested too deeply.")])
-    if (bound := _over_bounds(parsed)) is not None:
-        return Refused([_error(None, bound)])
-    if errors := validate(SCHEMA, parsed, max_errors=10):
-        return Refused([_told(error) for error in errors])
+        return (_error(None, "The document is nested too deeply."),)
+    if errors:
+        return tuple(map(_told, errors))
     operation = get_operation_ast(parsed, operation_name)
     if operation is None:
-        return Refused([_error(None, "The document has to hold the one operation that is to be run.")])
+        return (_error(None, "The document has to hold the one operation that is to be run."),)
     return Document(parsed, operation)
-
-
-class _Size(Visitor):
-    """How much a document asks for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.fields = self.spreads = self.depth = self.deepest = 0
-
-    def enter_field(self, *_: Any) -> None:
-        self.fields += 1
-        self.depth += 1
-        self.deepest = max(self.deepest, self.depth)
-
-    def leave_field(self, *_: Any) -> None:
-        self.depth -= 1
-
-    def enter_fragment_spread(self, *_: Any) -> None:
-        self.spreads += 1
-
-
-def _over_bounds(parsed: DocumentNode) -> str | None:
-    size = _Size()
-    visit(parsed, size)
-    roots = sum(
-        len(definition.selection_set.selections)
-        for definition in parsed.definitions
-        if isinstance(definition, OperationDefinitionNode)
-    )
-    if size.fields > MOST_FIELDS or size.spreads > MOST_FIELDS // 10 or roots > MOST_ROOT_FIELDS:
-        return "The document asks for too much at once."
-    return "The document is nested too deeply." if size.deepest > MOST_DEPTH else None
 
 
 def _name_of(operation: OperationDefinitionNode) -> str | None:
@@ -165,7 +149,7 @@ def _told(error: GraphQLError) -> dict[str, Any]:
     told: dict[str, Any] = {"path": path, "locations": locations}
     original = error.original_error
     if path is None or original is None:
-        return told | {"message": error.message}
+        return told | {"message": _survivable(error.message)}
     kind, message = _said(original)
     return told | {"data": None, "errorType": kind, "errorInfo": None, "message": message}
 
@@ -180,6 +164,14 @@ def _said(error: Exception) -> tuple[str, str]:
             return kind, error.messages[0] if isinstance(error, ValidationError) else str(error)
     log.error("a GraphQL field failed", exc_info=error)
     return "InternalFailure", "Something went wrong here. It was written down."
+
+
+def _survivable(message: str) -> str:
+    """A text that may quote what the client sent, without the three words on which clients disconnect."""
+    said = message.lower()
+    if any(word in said for word in ("not found", "expired", "unauthorized")):
+        return "The request does not fit the schema."
+    return message
 
 
 def _error(kind: str | None, message: str) -> dict[str, Any]:

@@ -56,8 +56,8 @@ class GraphQLDoor:
         if not isinstance(asked, dict):
             await _refuse(send, 400, "MalformedHttpRequestException", "The body must be a JSON object.")
             return
-        status, answer = await threads.run(_answer, secret_of(headers), address_of(scope), asked)
-        await _respond(send, status, orjson.dumps(answer))
+        status, answer = await threads.run(_answered, secret_of(headers), address_of(scope), asked)
+        await _respond(send, status, answer)
 
 
 def secret_of(headers: Mapping[bytes, bytes]) -> str | None:
@@ -85,20 +85,31 @@ def spend(key: Key, address: str) -> None:
     limits.spend(f"mesh:{key.id}:{address}", per_minute=per_minute, burst=max(1.0, per_minute * BURST_SECONDS / 60))
 
 
+def _answered(secret: str | None, address: str, asked: dict[str, Any]) -> tuple[int, bytes]:
+    """The status and the body. Never a 5xx: clients would repeat their request for minutes."""
+    try:
+        status, answer = _answer(secret, address, asked)
+        return status, orjson.dumps(answer)
+    except Exception:
+        log.exception("a GraphQL request failed")
+        failed = _refusal("InternalFailure", "Something went wrong here. It was written down.")
+        return 200, orjson.dumps({"data": None, **failed})
+
+
 def _answer(secret: str | None, address: str, asked: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     key = key_of(secret)
     if key is None:
         return 401, _refusal("UnauthorizedException", "You are not authorized to make this call.")
     try:
-        document = document_of(asked.get("query"), asked.get("operationName"))
-        if document.is_subscription:
-            return 400, _refusal("UnsupportedOperation", "Subscriptions need a WebSocket.")
         spend(key, address)
+        document = document_of(asked.get("query"), asked.get("operationName"))
     except Refused as refused:
         return 200, {"data": None, "errors": refused.errors}
     except RateLimited:
         # Not 429: clients do not repeat it, and not 5xx: they would repeat it for minutes.
         return 200, {"data": None, **_refusal("RateLimited", "Too many requests. Try again in a moment.")}
+    if document.is_subscription:
+        return 200, {"data": None, **_refusal("UnsupportedOperation", "Subscriptions need a WebSocket.")}
     return 200, run(document, asked.get("variables"), Roots(key, address))
 
 

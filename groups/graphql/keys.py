@@ -1,5 +1,6 @@
 """API keys of classrooms: those of MESH_API_KEYS, and those that teachers make for a school or class."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
@@ -11,7 +12,7 @@ from groups.models import MeshKey, secrets
 from realtime import clock
 
 REMEMBERED_SECONDS = 5.0
-"""So late a revoked key may still be taken."""
+"""So late another worker may still take a key that was revoked."""
 MANY = 10_000
 
 
@@ -22,9 +23,17 @@ class Key:
     id: str
     domains: frozenset[str]
 
+    @property
+    def credential(self) -> str:
+        """How sessions that it let in name it, as `MeshKey.credential`."""
+        return f"mesh:{self.id}"
+
+    def works_in(self, domain: str) -> bool:
+        return not self.domains or domain in self.domains
+
     def check(self, domain: str) -> None:
         """Raises ValidationError for a domain in which it does not work."""
-        if self.domains and domain not in self.domains:
+        if not self.works_in(domain):
             raise ValidationError("This key does not work in this domain.")
 
 
@@ -41,9 +50,10 @@ def key_of(secret: str | None) -> Key | None:
 def _configured(lines: tuple[str, ...]) -> dict[str, Key]:
     """ "key" or "key=domain|domain"."""
     keys = {}
-    for number, line in enumerate(lines, start=1):
+    for line in lines:
         secret, _, domains = line.partition("=")
-        keys[secret] = Key(f"setting {number}", frozenset(filter(None, domains.split("|"))))
+        # Named after itself and not its place: groups that were made with it outlive a restart with another list.
+        keys[secret] = Key(f"setting {secrets.digest(secret)[:16]}", frozenset(filter(None, domains.split("|"))))
     return keys
 
 
@@ -76,6 +86,16 @@ class _Stored:
 _stored = _Stored()
 
 
+def ended_among(credentials: Collection[str]) -> set[str]:
+    """Which of these credentials of sessions are those of keys that hold no longer. Blocks."""
+    prefix = "mesh:key "
+    asked = {one for one in credentials if one.startswith(prefix)}
+    if not asked:
+        return set()
+    good = MeshKey.objects.filter(pk__in=[one.removeprefix(prefix) for one in asked], revoked_at=None)
+    return asked - {key.credential for key in good}
+
+
 def forget_all() -> None:
-    """Start anew; for tests, and where a key was revoked in this process."""
+    """Start anew; for tests, which share one process."""
     _stored.forget_all()

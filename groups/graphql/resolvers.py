@@ -49,6 +49,7 @@ class Roots:
             host_id=hostId,
             max_seconds=maxConnectionTimeSeconds,
             use_websocket=useWebSocket,
+            key=self.key.id,
         )
         return group_of(group)
 
@@ -68,18 +69,18 @@ class Roots:
         return _joined(joined.group, joined.node)
 
     def leaveGroup(self, info: Info, *, groupId: str, domain: str, nodeId: str) -> Json:
-        self._check(domain)
-        mesh.leave_group(group_id=groupId, domain=domain, node_id=nodeId)
+        if self.key.works_in(domain):  # leaving never fails
+            mesh.leave_group(group_id=groupId, domain=domain, node_id=nodeId)
         message = f"Peer {nodeId} successfully left group {groupId}"
         return {"peerId": nodeId, "groupId": groupId, "domain": domain, "message": message}
 
     def dissolveGroup(self, info: Info, *, groupId: str, domain: str, hostId: str) -> Json:
         self._check(domain)
-        return message_of(mesh.dissolve_group(group_id=groupId, domain=domain, host_id=hostId))
+        return message_of(mesh.dissolve_group(group_id=groupId, domain=domain, host_id=hostId, key=self.key.id))
 
     def renewHeartbeat(self, info: Info, *, groupId: str, domain: str, hostId: str) -> Json:
         self._check(domain)
-        group = mesh.renew_heartbeat(group_id=groupId, domain=domain, host_id=hostId)
+        group = mesh.renew_heartbeat(group_id=groupId, domain=domain, host_id=hostId, key=self.key.id)
         return {
             "groupId": groupId,
             "domain": domain,

@@ -1,36 +1,29 @@
 """Subscriptions in AppSync's `graphql-ws` dialect: many on one socket, each a session of its group's stream."""
 
 import asyncio
-import base64
-import binascii
 import secrets
-from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Mapping
 from contextlib import suppress
-from threading import Lock
-from typing import Any, Final, NamedTuple
-from urllib.parse import parse_qs
+from typing import Any, Final
 
 import orjson
-from graphql import FieldNode, execute_sync
-from graphql.execution import get_argument_values, get_variable_values
 
-from groups.actions import mesh
-from groups.graphql.appsync import SCHEMA, Document, Refused, answer_of, document_of
-from groups.graphql.http import address_of, secret_of
-from groups.graphql.keys import Key, key_of
-from groups.graphql.resolvers import message_of
-from groups.mesh_events import MeshEventsFired, MeshGroupDissolved, MeshStatusReported
+from groups.graphql.appsync import Refused
+from groups.graphql.http import address_of
+from groups.graphql.keys import key_of
+from groups.graphql.projections import Projection
+from groups.graphql.socket_credentials import secret_of_socket
+from groups.graphql.starting import Wanted, wanted_of
 from realtime import threads
 from realtime.direct_writer import DIRECT_WRITER
-from realtime.errors import Close, Unavailable
+from realtime.errors import Close, RateLimited, Unavailable
 from realtime.errors import Refused as SessionRefused
 from realtime.hub import hub
 from realtime.reading import Cursor, follow, revises
 from realtime.runs import Run
 from realtime.session import Session
 from realtime.socket import Receive, Send, Socket
-from realtime.streams import Entry
 
 Scope = Mapping[str, Any]
 
@@ -42,9 +35,10 @@ INIT_SECONDS: Final = 30.0
 """Within which a client has to begin; testing clients close at once."""
 SUBSCRIPTIONS: Final = 100
 """On one socket."""
+CONTROL_FRAMES: Final = 1000
+"""That wait for a client which asks and does not read. One more, and it is cut off."""
 FRAME_BYTES: Final = 1_048_576
 ID_CHARACTERS: Final = 256
-_EVENTS: Final = {event.name: event for event in (MeshStatusReported, MeshEventsFired, MeshGroupDissolved)}
 
 
 @revises("mesh")
@@ -77,11 +71,12 @@ class _Connection:
         self.id = f"{scope.get('client')}"
         self._socket = socket
         self._address = address_of(scope)
-        self._offered = _credentials(scope)
-        self._key: Key | None = None
+        self._secret = secret_of_socket(scope)
+        self._begun = False
         self._control: deque[bytes] = deque()
         self._ready: dict[_Subscription, None] = {}
-        self._subscriptions: dict[str, _Subscription] = {}
+        self._subscriptions: dict[str, _Subscription | None] = {}
+        """By the client's ids; None of a group that is not there."""
         self._keep_alive: asyncio.TimerHandle | None = None
         self._closed = False
 
@@ -91,14 +86,16 @@ class _Connection:
             async with asyncio.timeout(INIT_SECONDS) as deadline:
                 self._socket.deadline = deadline
                 while (frame := await _next(receive)) is not None:
+                    if self._closed:
+                        continue
                     match frame.get("type"):
-                        case "connection_init":
-                            if self._key is None and not await self._begin():
+                        case "connection_init" if not self._begun:
+                            if not await self._begin():
                                 return
                             deadline.reschedule(None)
-                        case "start":
+                        case "start" if self._begun:
                             await self._start(frame)
-                        case "stop":
+                        case "stop" if self._begun:
                             self._stop(frame.get("id"))
         except TimeoutError:
             if not deadline.expired():
@@ -132,17 +129,17 @@ class _Connection:
         if self._keep_alive is not None:
             self._keep_alive.cancel()
         for subscription in self._subscriptions.values():
-            hub.remove(subscription)
+            if subscription is not None:
+                hub.remove(subscription)
         self._subscriptions.clear()
         self._ready.clear()
 
     async def _begin(self) -> bool:
         """Judge the credentials. A connection_error and the end for those that do not hold."""
-        self._key = await threads.run(key_of, self._offered)
-        if self._key is None:
+        if await threads.run(key_of, self._secret) is None:
             code, told = (
                 (401, "You are not authorized to make this call.")
-                if self._offered
+                if self._secret
                 else (400, "Required headers are missing.")
             )
             error = {"errorType": "UnauthorizedException", "message": told, "errorCode": code}
@@ -150,6 +147,7 @@ class _Connection:
             await asyncio.sleep(0)
             await self._socket.say_closed(1000)
             return False
+        self._begun = True
         self._tell({"type": "connection_ack", "payload": {"connectionTimeoutMs": CONNECTION_TIMEOUT_MS}})
         self._beat()
         return True
@@ -160,7 +158,7 @@ class _Connection:
 
     async def _start(self, frame: dict[str, Any]) -> None:
         id = frame.get("id")
-        if self._key is None or not isinstance(id, str) or not 0 < len(id) <= ID_CHARACTERS:
+        if not isinstance(id, str) or not 0 < len(id) <= ID_CHARACTERS:
             return  # an error without an id that the client knows would crash it
         if id in self._subscriptions:
             self._tell({"type": "start_ack", "id": id})
@@ -169,31 +167,37 @@ class _Connection:
             self._refuse(id, "MaxSubscriptionsReachedError", f"A socket carries {SUBSCRIPTIONS} subscriptions.")
             return
         try:
-            key, wanted = await threads.run(_wanted, self._key, frame.get("payload"), self._address)
+            wanted = await threads.run(wanted_of, frame.get("payload"), secret=self._secret, address=self._address)
         except Refused as refused:
             self._refuse(id, "MalformedRequest", refused.errors[0]["message"], refused.errors)
             return
-        if key is None:
-            self._refuse(id, "UnauthorizedException", "You are not authorized to make this call.")
+        except RateLimited:
+            self._refuse(id, "RateLimited", "Too many requests. Try again in a moment.")
             return
-        if wanted.stream:
-            subscription = _Subscription(id, wanted, _Wire(self), key)
-            self._subscriptions[id] = subscription
-            try:
-                started = await follow(subscription, Cursor(None, None), leased=False)
-            except (SessionRefused, Unavailable):
-                del self._subscriptions[id]
-                hub.remove(subscription)
+        await self._follow(id, wanted)
+
+    async def _follow(self, id: str, wanted: Wanted) -> None:
+        if not wanted.stream:
+            self._subscriptions[id] = None
+            self._tell({"type": "start_ack", "id": id})
+            return
+        subscription = self._subscriptions[id] = _Subscription(id, wanted, _Wire(self))
+        try:
+            started = await follow(subscription, Cursor(None, None), leased=False)
+        except (SessionRefused, Unavailable) as error:
+            del self._subscriptions[id]
+            hub.remove(subscription)
+            if isinstance(error, SessionRefused) and error.close is Close.NOT_SIGNED_IN:
+                self._refuse(id, "UnauthorizedException", "You are not authorized to make this call.")
+            else:
                 self._refuse(id, "ServiceUnavailable", "Try again in a moment.")
-                return
-            # The acknowledgement first: what comes live was held back until here.
-            self._tell({"type": "start_ack", "id": id})
-            subscription.begin(None, started.at, started.replay)
-        else:
-            self._tell({"type": "start_ack", "id": id})
+            return
+        # The acknowledgement first: what comes live was held back until here.
+        self._tell({"type": "start_ack", "id": id})
+        subscription.begin(None, started.at, started.replay)
 
     def _stop(self, id: object) -> None:
-        if isinstance(id, str):
+        if isinstance(id, str) and len(id) <= ID_CHARACTERS:
             subscription = self._subscriptions.pop(id, None)
             if subscription is not None:
                 hub.remove(subscription)
@@ -205,8 +209,11 @@ class _Connection:
         self._tell({"type": "error", "id": id, "payload": {"errors": told}})
 
     def _tell(self, frame: dict[str, Any]) -> None:
-        self._control.append(orjson.dumps(frame))
-        self._socket.wake()
+        if len(self._control) < CONTROL_FRAMES:
+            self._control.append(orjson.dumps(frame))
+            self._socket.wake()
+        else:
+            self.closed(Close.OVERLOADED)
 
 
 class _Subscription(Session):
@@ -214,18 +221,18 @@ class _Subscription(Session):
 
     __slots__ = ("_asked_id", "_left", "_projection")
 
-    def __init__(self, asked_id: str, wanted: "_Wanted", wire: "_Wire", key: Key) -> None:
+    def __init__(self, asked_id: str, wanted: Wanted, wire: "_Wire") -> None:
         super().__init__(
             id=f"g_{secrets.token_urlsafe(9)}",
             user_id=0,
             stream=wanted.stream,
-            credential=f"mesh:{key.id}",
+            credential=wanted.key.credential,
             transport=wire,
             worker=hub.worker,
         )
         wire.subscription = self
         self._asked_id = orjson.dumps(asked_id)
-        self._projection = wanted.projection
+        self._projection: Projection = wanted.projection
         self._left: deque[bytes] = deque()
 
     def take_frame(self) -> bytes | None:
@@ -234,7 +241,7 @@ class _Subscription(Session):
                 return None
             _seq, what = self._pop()
             if isinstance(what, Run):
-                for payload in map(self._projection.of, what.entries):
+                for payload in map(self._projection.payload_of, what.entries):
                     if payload is not None:
                         self._left.append(b'{"type":"data","id":%b,"payload":%b}' % (self._asked_id, payload))
         return self._left.popleft()
@@ -257,112 +264,6 @@ class _Wire:
         self._connection.closed(close)
 
 
-class _Projection:
-    """What one document makes of events: worked out once for all sockets that sent it."""
-
-    KEPT = 64
-    """Events whose frames are remembered: those that are on their way to the sockets."""
-
-    def __init__(self, document: Document, variables: dict[str, Any]) -> None:
-        self._document = document
-        self._variables = variables
-        self._made: OrderedDict[str, bytes | None] = OrderedDict()
-
-    def of(self, entry: Entry) -> bytes | None:
-        """The payload of a data frame; None for what this protocol does not tell."""
-        if entry.event_id not in self._made:
-            self._made[entry.event_id] = self._make(entry)
-            if len(self._made) > self.KEPT:
-                self._made.popitem(last=False)
-        return self._made[entry.event_id]
-
-    def _make(self, entry: Entry) -> bytes | None:
-        event = _EVENTS.get(entry.name)
-        if event is None:
-            return None
-        message = message_of(event(**orjson.loads(b"{" + entry.body)["data"]))
-        result = execute_sync(SCHEMA, self._document.parsed, {_FIELD: message}, variable_values=self._variables)
-        return None if result.data is None else orjson.dumps(answer_of(result))
-
-
-class _Wanted(NamedTuple):
-    """What a `start` asks for."""
-
-    stream: str
-    """Empty for a group that is not there: nothing ever comes, and nobody is told."""
-    projection: _Projection
-
-
-def _wanted(own: Key, payload: object, address: str) -> tuple[Key | None, _Wanted]:
-    """The key that is used, None when it does not hold, and what is asked for. Blocks. Raises Refused."""
-    payload = payload if isinstance(payload, dict) else {}
-    try:
-        asked = orjson.loads(payload.get("data") or b"")
-    except (orjson.JSONDecodeError, TypeError):
-        asked = None
-    if not isinstance(asked, dict):
-        raise Refused([{"message": "payload.data must be the JSON of an object with a query."}])
-    document = document_of(asked.get("query"), asked.get("operationName"))
-    if not document.is_subscription:
-        raise Refused([{"message": "Only subscriptions can be started."}])
-    variables = asked.get("variables") or {}
-    group_id, domain = _arguments(document, variables)
-    key = _key_of_start(own, payload)
-    if key is not None and key.domains and domain not in key.domains:
-        key = None
-    group = mesh.found_group(group_id, domain)
-    if key is not None and group is not None:
-        mesh.subscribed(group_id=group_id, domain=domain, address=address)
-    return key, _Wanted(group.stream if group is not None else "", _projection(asked, document, variables))
-
-
-def _key_of_start(own: Key, payload: dict[str, Any]) -> Key | None:
-    """The key of the frame; without one that of the socket."""
-    given = _at(payload, "extensions", "authorization", "x-api-key")
-    return own if not isinstance(given, str) else key_of(given)
-
-
-def _at(value: Any, *path: str) -> Any:
-    for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
-
-
-def _arguments(document: Document, variables: object) -> tuple[str, str]:
-    if not isinstance(variables, dict):
-        raise Refused([{"message": "The variables must be an object."}])
-    coerced = get_variable_values(SCHEMA, document.operation.variable_definitions or (), variables, max_errors=5)
-    if isinstance(coerced, list):
-        raise Refused([{"message": error.message} for error in coerced])
-    [node] = document.operation.selection_set.selections
-    if not isinstance(node, FieldNode) or SCHEMA.subscription_type is None:
-        raise Refused([{"message": "Name the field of the subscription itself."}])
-    if node.name.value != _FIELD:
-        raise Refused([{"message": f"The field of a subscription is {_FIELD}."}])
-    given = get_argument_values(SCHEMA.subscription_type.fields[_FIELD], node, coerced)
-    return given["groupId"], given["domain"]
-
-
-def _projection(asked: dict[str, Any], document: Document, variables: dict[str, Any]) -> _Projection:
-    """One for all who send the same text and variables, which all members of a group do."""
-    name = orjson.dumps([asked["query"], asked.get("operationName"), variables], option=orjson.OPT_SORT_KEYS)
-    with _lock:
-        found = _projections.get(name)
-        if found is None:
-            found = _projections[name] = _Projection(document, variables)
-            if len(_projections) > PROJECTIONS_KEPT:
-                _projections.popitem(last=False)
-        else:
-            _projections.move_to_end(name)
-    return found
-
-
-_projections: OrderedDict[bytes, _Projection] = OrderedDict()
-_lock = Lock()
-PROJECTIONS_KEPT: Final = 1024
-_FIELD: Final = "onMessageInGroup"
-
-
 async def _next(receive: Receive) -> dict[str, Any] | None:
     """The next frame that is an object; None when the client went away. What is no frame is passed over."""
     while True:
@@ -375,29 +276,3 @@ async def _next(receive: Receive) -> dict[str, Any] | None:
                 frame = orjson.loads(text)
                 if isinstance(frame, dict):
                     return frame
-
-
-def _credentials(scope: Scope) -> str | None:
-    """The key that a socket brings: in the query, in a subprotocol, or in a header."""
-    query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    if (header := query.get("header")) and (found := _key_in(header[0].replace(" ", "+"), base64.b64decode)):
-        return found
-    for offered in scope.get("subprotocols", ()):
-        kind, _, header_text = offered.partition("header-")
-        if not kind and header_text and (found := _key_in(header_text, base64.urlsafe_b64decode)):
-            return found
-    return secret_of(dict(scope["headers"]))
-
-
-def _key_in(text: str, decode: Callable[[str], bytes]) -> str | None:
-    """The key in a JSON object in base64, with or without its padding."""
-    try:
-        headers = orjson.loads(decode(text.rstrip("=") + "=" * (-len(text.rstrip("=")) % 4)))
-    except (binascii.Error, ValueError):
-        return None
-    found = (
-        next((value for name, value in headers.items() if name.lower() == "x-api-key"), None)
-        if isinstance(headers, dict)
-        else None
-    )
-    return found if isinstance(found, str) else None

@@ -1,6 +1,7 @@
 """The classroom system: groups that a host makes in a domain, the nodes in them and what these last reported."""
 
 import uuid
+import zlib
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -9,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from groups.models.user import User
 from groups.models.workspace import Workspace
 from realtime import clock
 
@@ -52,6 +54,11 @@ class MeshGroup(models.Model):
     heartbeat_at = models.DateTimeField(_("last sign of the host"))
     events_until = models.DateTimeField(null=True)
     """The newest time that an event of the log was given. Times of a log never decrease."""
+    log_epoch = models.CharField(max_length=64, blank=True, editable=False)
+    log_generation = models.PositiveIntegerField(default=0, editable=False)
+    """Counts the epochs of its stream, so that a cursor of before a loss is before all that came since."""
+    host_key = models.CharField(max_length=80, blank=True, editable=False)
+    """The API key that it was made with: with another one nobody is its host."""
     ended = models.CharField(_("ended"), max_length=8, choices=Ended, null=True, blank=True)  # noqa: DJ001 - null: not yet
     ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
 
@@ -106,7 +113,8 @@ class MeshGroup(models.Model):
 
 class MeshNodeQuerySet(models.QuerySet["MeshNode"]):
     def alive(self) -> Self:
-        return self.filter(alive_until__gt=clock.now())
+        """The very second of the limit is still alive."""
+        return self.filter(alive_until__gte=_whole(clock.now()))
 
 
 class MeshNode(models.Model):
@@ -123,7 +131,7 @@ class MeshNode(models.Model):
     subscribed_at = models.DateTimeField(_("subscribed at"), null=True, blank=True)
     """When a subscription to the group came from its address: there, WebSockets get through."""
     joined_after = models.PositiveBigIntegerField(default=0)
-    """Where the group's stream stood: what came later is news to it."""
+    """Where the group's log stood, as a number of cursors: what came later is news to it."""
     seen_at = models.DateTimeField(_("last seen"))
     alive_until = models.DateTimeField(_("alive until"))
     """Its lease: MESH_MEMBER_HEARTBEAT_TTL_SECONDS after it joined or its last heartbeat."""
@@ -179,15 +187,22 @@ class MeshBinding(models.Model):
     group = models.ForeignKey(MeshGroup, models.CASCADE, related_name="bindings")
     since = models.CharField(max_length=ID_CHARACTERS)
     after = models.PositiveBigIntegerField()
-    """The place in the group's stream that it means for the group's life."""
-    node = models.ForeignKey(MeshNode, models.SET_NULL, null=True, related_name="+")
+    """The place in the group's log that it means for the group's life, as a number of cursors."""
+    node = models.ForeignKey(MeshNode, models.SET_NULL, null=True, related_name="bindings")
     """Whose joining was taken for its beginning."""
+    bound_at = models.DateTimeField()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["group", "since"], name="one_binding_per_group_and_time")]
 
     def __str__(self) -> str:
         return f"{self.since} is {self.after}"
+
+
+class MeshDomainQuerySet(models.QuerySet["MeshDomain"]):
+    def open_to(self, user: User) -> Self:
+        """The domains of workspaces that a user is a member of; of all for staff of the site."""
+        return self if user.is_staff else self.filter(workspace__members__user=user)
 
 
 class MeshDomain(models.Model):
@@ -200,6 +215,8 @@ class MeshDomain(models.Model):
         Workspace, models.SET_NULL, null=True, blank=True, related_name="mesh_domains", verbose_name=_("workspace")
     )
     """Whose owners, admins and moderators look after its groups."""
+
+    objects = MeshDomainQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("domain")
@@ -228,6 +245,16 @@ class MeshKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.label} ({self.prefix}…)"
+
+    @property
+    def credential(self) -> str:
+        """How sessions that it let in name it."""
+        return f"mesh:key {self.pk}"
+
+
+def domain_of(address: str) -> str:
+    """The domain of all who come from an address: CRC-32 in hex without leading zeros, so that a school finds itself."""
+    return f"{zlib.crc32((settings.MESH_SECRET_KEY + (address or 'none')).encode()):x}"
 
 
 def _whole(moment: datetime) -> datetime:

@@ -1,0 +1,100 @@
+"""Classrooms in this process, with a clock that tests move, and on a real server.
+
+With the services of tests.services they are in PostgreSQL and their streams in Redis, else in SQLite and in memory.
+"""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.conf import LazySettings
+from django.test import TestCase
+
+from groups.graphql import keys
+from groups.graphql.appsync import Refused, document_of, run
+from groups.graphql.keys import Key
+from groups.graphql.resolvers import Roots
+from realtime import backends
+from realtime.backends import streams
+from realtime.hub import hub
+from tests.mesh.classroom import School
+from tests.realtime.conftest import Clock, still
+from tests.server import Databases, Server
+
+__all__ = ["still"]
+
+EVERYWHERE = Key("test", frozenset())
+API_KEY = "key-of-the-tests"
+
+
+@pytest.fixture
+def _stores(request: pytest.FixtureRequest, settings: LazySettings) -> Iterator[None]:
+    """Empty ones, which events reach: memory is served by this process, whose hub nobody listens to."""
+    if os.environ.get("TEST_POSTGRES_URL"):
+        settings.REDIS_URL = request.getfixturevalue("redis_url")
+    _forget()
+    if (connection := backends.redis()) is not None:
+        connection.client.flushdb()
+    loop = asyncio.new_event_loop()
+    hub.start(loop)
+    yield
+    hub.loop = None
+    loop.close()
+    if (connection := backends.redis()) is not None:
+        connection.client.close()
+    _forget()
+
+
+def _forget() -> None:
+    keys.forget_all()
+    for remembered in (backends.redis, backends.streams, backends.leases):
+        remembered.cache_clear()
+
+
+@pytest.fixture
+def school(db: None, still: Clock, _stores: None) -> School:
+    """Clients with one key and address. What a call publishes is in the streams when it returns."""
+    return school_of(EVERYWHERE)
+
+
+def school_of(key: Key, address: str = "203.0.113.9") -> School:
+    def send(document: str, variables: dict[str, Any]) -> dict[str, Any]:
+        with TestCase.captureOnCommitCallbacks(execute=True):
+            try:
+                return run(document_of(document, None), variables, Roots(key, address))
+            except Refused as refused:
+                return {"data": None, "errors": refused.errors}
+
+    return School(send)
+
+
+@pytest.fixture
+def store_is_lost(_stores: None) -> Any:
+    """Lose all streams, as a restart does with memory and an outage with Redis."""
+
+    def lose() -> None:
+        if (connection := backends.redis()) is not None:
+            connection.client.flushdb()
+        else:
+            streams.cache_clear()
+
+    return lose
+
+
+@pytest.fixture(scope="module")
+def classrooms(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A real server for the tests of a file; sweeps are quick."""
+    variables: dict[str, object] = {
+        "MESH_API_KEYS": f"{API_KEY},key-of-one-school=one",
+        "SWEEP_SECONDS": 0.3,
+        "SIGN_IN_SECONDS": 1,
+        "DATABASE_URL": databases.new(demo=True),
+    }
+    if redis := os.environ.get("TEST_REDIS_URL"):
+        variables["REDIS_URL"] = redis
+    server = Server(tmp_path_factory.mktemp("classrooms") / "log", variables=variables)
+    server.start()
+    yield server
+    server.stop()
