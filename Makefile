@@ -3,8 +3,8 @@ SHELL := /bin/sh
 PYTHON_BIN := .venv/bin/python
 JS_FILES := $(shell find static clients/js tests/js -name '*.js' -not -path '*/vendor/*' 2>/dev/null)
 JS_TESTS := $(shell find tests/js -name '*.test.js' 2>/dev/null)
-# Also with uvicorn's own sockets, which frames take a longer way to.
-FALLBACK_TESTS := $(addprefix tests/flows/test_,socket.py socket_doors.py socket_events.py resume.py)
+# Also with uvicorn's own protocols, which frames and polls take a longer way through.
+FALLBACK_TESTS := $(addprefix tests/flows/test_,socket.py socket_doors.py socket_events.py resume.py poll.py)
 PRODUCTION := DEBUG=0 SECRET_KEY=$$($(PYTHON_BIN) -c 'import secrets; print(secrets.token_urlsafe(50))') ALLOWED_HOSTS=chat.example.org
 
 help: ## List the targets.
@@ -34,7 +34,7 @@ test: install-dev ## The whole suite: JavaScript, PostgreSQL, SQLite and a real 
 	@scripts/need postgresql redis node chromium fonts
 	node --test $(or $(JS_TESTS),$(error tests/js has no tests))
 	$(PYTHON_BIN) -m tests.services -- $(PYTHON_BIN) -m pytest -m 'not browser and not setup'
-	SERVER_WS=websockets-sansio $(PYTHON_BIN) -m pytest $(FALLBACK_TESTS)
+	SERVER_WS=websockets-sansio SERVER_HTTP=httptools $(PYTHON_BIN) -m pytest $(FALLBACK_TESTS)
 	$(PYTHON_BIN) -m pytest -m 'not postgres and not browser'
 	$(PYTHON_BIN) -m pytest -m browser  # alone: what drives the browser keeps a running event loop in the process
 

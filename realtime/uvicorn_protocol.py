@@ -1,19 +1,21 @@
 """The seam to uvicorn: classes that it takes as `--ws` and `--http`, as scripts/serve does.
 
-SocketProtocol lets the hub write frames without a task hop: an extension of the ASGI scope that an application may use
-or not. Without it, with `--ws websockets-sansio` or another server, frames go through ASGI's `send`: the same, only
-slower. Both classes take less memory than uvicorn's own while nothing happens.
+SocketProtocol lets the hub write frames without a task hop, HttpProtocol lets a request wait without a task: extensions
+of the ASGI scope that an application may use or not. Without them, with `--ws websockets-sansio`, `--http httptools` or
+another server, everything goes through ASGI's `send` and `receive`: the same, only slower and larger. Both classes take
+less memory than uvicorn's own while nothing happens.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 
 from realtime.direct_writer import DIRECT_WRITER
+from realtime.parking import PARKING
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
@@ -71,7 +73,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """For parked polls: nothing of uvicorn's changes but how much memory it takes meanwhile."""
+    """For polls: what waits takes little memory, and less yet where the application parks it."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -86,6 +88,92 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self.cycle is not before:
             self.cycle.message_event = _Bell()  # type: ignore[assignment]
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        task = self.loop.create_task(self._run(cycle, app))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+
+    async def _run(self, cycle: RequestResponseCycle, app: Any) -> None:
+        parking = _Parking(self, cycle)
+        cycle.scope["extensions"] = {PARKING: parking}  # type: ignore[dict-item] # asgiref knows extensions as dicts only
+        try:
+            await cycle.run_asgi(app)
+        finally:
+            # Else the scope and the cycle would keep each other until Python looks for that.
+            parking.cycle = None
+
+
+class _Parking:
+    __slots__ = ("_protocol", "cycle")
+
+    def __init__(self, protocol: HttpProtocol, cycle: RequestResponseCycle) -> None:
+        self._protocol = protocol
+        self.cycle: RequestResponseCycle | None = cycle
+
+    def park(self, on_gone: Callable[[], None]) -> "_Parked":
+        """Take the request from its application, which returns then. `on_gone` is called when the client goes away."""
+        cycle, protocol = self.cycle, self._protocol
+        assert cycle, "its application runs"
+        parked = _Parked(protocol, on_gone, keep_alive=cycle.keep_alive)
+        if cycle.disconnected:
+            parked.disconnected = True
+            protocol.loop.call_soon(on_gone)
+        # Which uvicorn takes as an application that returned because nobody waits for its answer.
+        cycle.disconnected = True
+        if protocol.cycle is cycle:
+            protocol.cycle = parked  # type: ignore[assignment] # has what the protocol asks of one that waits
+        if protocol.scope is cycle.scope:
+            # The next request of the connection brings its own.
+            protocol.scope = protocol.headers = None  # type: ignore[assignment]
+            protocol.url = b""
+        return parked
+
+
+class _Parked:
+    """A request that waits, in the place of uvicorn's RequestResponseCycle, whose event it is, too."""
+
+    __slots__ = ("_on_gone", "_protocol", "disconnected", "keep_alive", "more_body", "response_complete")
+
+    def __init__(self, protocol: HttpProtocol, on_gone: Callable[[], None], *, keep_alive: bool) -> None:
+        self._protocol = protocol
+        self._on_gone = on_gone
+        self.keep_alive = keep_alive
+        self.disconnected = self.response_complete = self.more_body = False
+
+    @property
+    def message_event(self) -> "_Parked":
+        return self
+
+    @property
+    def body(self) -> bytes:
+        """What a client sends with a request that waits is not asked for."""
+        return b""
+
+    @body.setter
+    def body(self, body: bytes) -> None:
+        pass
+
+    def set(self) -> None:
+        """Something happened on the connection."""
+        if self.disconnected and not self.response_complete:
+            self._on_gone()
+
+    def respond(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
+        """Answer, once. Does nothing when the client has gone away."""
+        protocol = self._protocol
+        if self.disconnected or protocol.transport.is_closing():
+            return
+        lines = [STATUS_LINE[status]]
+        for name, value in [*protocol.server_state.default_headers, *headers]:
+            lines += [name, b": ", value, b"\r\n"]
+        if not self.keep_alive:
+            lines.append(b"connection: close\r\n")
+        protocol.transport.write(b"".join([*lines, b"\r\n", body]))
+        self.response_complete = True
+        if not self.keep_alive:
+            protocol.transport.close()
+        protocol.on_response_complete()
 
 
 def _is_utf_8(content: bytes) -> bool:
