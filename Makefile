@@ -31,7 +31,7 @@ check: install-dev ## Format, lint, types, layers, migrations, production settin
 	scripts/check-messages
 
 test: install-dev ## The whole suite: JavaScript, PostgreSQL, SQLite and a real browser.
-	@scripts/need postgresql redis node chromium fonts
+	@scripts/need postgresql redis node npm chromium fonts
 	node --test $(or $(JS_TESTS),$(error tests/js has no tests))
 	$(PYTHON_BIN) -m tests.services -- $(PYTHON_BIN) -m pytest -m 'not browser and not setup'
 	SERVER_WS=websockets-sansio SERVER_HTTP=httptools $(PYTHON_BIN) -m pytest $(FALLBACK_TESTS)
