@@ -2,6 +2,7 @@
 
 import { api } from "./api.js";
 import { element, icon, setText } from "./elements.js";
+import { showFacts } from "./facts.js";
 import { attempt, closeByClick, keepUp, noTrouble, onSubmit, openDialog, saidSaved } from "./forms.js";
 import { gettext, interpolate, ngettext } from "./i18n.js";
 import { MemberList } from "./member_list.js";
@@ -87,11 +88,7 @@ export class ChannelDetails {
     byId("channel-form").hidden = !manages;
     keepUp(byId("channel-name-field"), channel.name);
     keepUp(byId("channel-topic-field"), channel.topic);
-    const facts = this.#facts(channel, manages);
-    byId("channel-facts").replaceChildren(
-      ...facts.flatMap(([what, text]) => [element("dt", {}, what), element("dd", { dir: "auto" }, text)]),
-    );
-    byId("channel-facts").hidden = facts.length === 0;
+    showFacts(byId("channel-facts"), this.#facts(channel, manages));
     byId("make-private-part").hidden = !manages || channel.kind !== "public" || channel.archived;
     byId("archive-part").hidden = !manages;
     setText(byId("archive-title"), channel.archived ? gettext("Archived") : gettext("Archive"));
@@ -144,7 +141,7 @@ export class ChannelDetails {
         kind,
       ],
       !manages && channel.archived && [gettext("Archived"), gettext("It can be read, and nothing is written.")],
-    ].filter(Boolean);
+    ];
   }
 
   async #save({ name, topic }) {

@@ -2,6 +2,7 @@
 
 import { api } from "./api.js";
 import { element, setText } from "./elements.js";
+import { showFacts } from "./facts.js";
 import { attempt, closeByClick, openDialog, tell } from "./forms.js";
 import { gettext, language } from "./i18n.js";
 import { portrait, presenceText, statusLine } from "./presence.js";
@@ -40,7 +41,7 @@ export class PersonCard {
   /** @type {() => void} */
   onEdit = () => {};
 
-  constructor({ store, navigation, onPeople }) {
+  constructor({ store, client, navigation, onPeople }) {
     this.#store = store;
     this.#navigation = navigation;
     this.#onPeople = onPeople;
@@ -53,6 +54,10 @@ export class PersonCard {
       this.onEdit();
     });
     this.#dialog.addEventListener("close", () => clearInterval(this.#clock));
+    client.on("event", ({ event, data }) => {
+      if (event !== "workspace.updated" || data.member?.user_id !== this.#user_id) return;
+      if (data.workspace.id === navigation.workspace_id) this.#role = data.member.role;
+    });
     store.listen(() => this.draw());
   }
 
@@ -84,7 +89,7 @@ export class PersonCard {
     if (!this.#dialog.open) return;
     const { state } = this.#store;
     const user = state.people[this.#user_id];
-    if (!user) return void setText(byId("person-name"), this.#gone || "…");
+    if (!user) return this.#drawUnknown();
     const own = user.id === state.me.id;
     const face = byId("person-portrait");
     const sign = `${user.id} ${nameOf(user)} ${user.avatar_url}`;
@@ -92,14 +97,23 @@ export class PersonCard {
     face.dataset.sign = sign;
     setText(byId("person-name"), nameOf(user));
     setText(byId("person-username"), `@${user.username}`);
-    byId("person-facts").replaceChildren(
-      ...this.#facts(user).flatMap(([what, text]) => [element("dt", {}, what), element("dd", { dir: "auto" }, text)]),
-    );
+    showFacts(byId("person-facts"), this.#facts(user));
     const button = byId("message-person");
     setText(button, own ? gettext("Notes to yourself") : gettext("Message"));
-    button.hidden = user.active === false || this.#role === "none" || Boolean(this.#gone);
+    const elsewhere = this.#role === "none" || Boolean(this.#gone) || !this.#navigation.workspace_id;
+    button.hidden = user.active === false || elsewhere;
     byId("edit-own-profile").hidden = !own;
     this.#onPeople();
+  }
+
+  /** Somebody of whom nobody here has heard yet, or never will. */
+  #drawUnknown() {
+    byId("person-portrait").replaceChildren(element("span.avatar"));
+    byId("person-portrait").dataset.sign = "";
+    setText(byId("person-name"), this.#gone || gettext("Loading…"));
+    setText(byId("person-username"), "");
+    showFacts(byId("person-facts"), []);
+    byId("message-person").hidden = byId("edit-own-profile").hidden = true;
   }
 
   #facts(user) {
@@ -112,7 +126,7 @@ export class PersonCard {
         : [gettext("Now"), presenceText(presence[user.id])],
       user.time_zone && !ended && [gettext("Their time"), timeIn(user.time_zone)],
       [gettext("Role"), this.#gone || (this.#role === "none" ? gettext("Not in this workspace") : role || "…")],
-    ].filter(Boolean);
+    ];
   }
 
   async #write() {

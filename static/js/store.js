@@ -28,6 +28,7 @@
  */
 
 import { countCreated, countDeleted, countMention, counted, readHere, tell, uncountMention } from "./counts.js";
+import { gettext, interpolate } from "./i18n.js";
 
 /** A state that knows nothing yet. */
 export const EMPTY = Object.freeze({
@@ -537,7 +538,9 @@ export function personOf(state, user) {
 /** A direct channel has the names of the others; alone with oneself, one's own. */
 export function channelName(state, channel) {
   if (channel.kind !== "direct") return channel.name;
-  return othersOf(state, channel).map(nameOf).join(", ") || nameOf(state.me ?? { display_name: channel.name });
+  const others = othersOf(state, channel);
+  if (others.length === 0) return interpolate(gettext("%(name)s (you)"), { name: nameOf(state.me) });
+  return others.map(nameOf).join(", ");
 }
 
 /** The people of a direct channel without oneself. */

@@ -1,6 +1,6 @@
 /** The quick way to a channel or a person: a few letters of its name, the arrows and Enter. */
 
-import { api } from "./api.js";
+import { api, sentence } from "./api.js";
 import { avatar, element, icon, reconcile, setText } from "./elements.js";
 import { closeByClick, openDialog } from "./forms.js";
 import { gettext } from "./i18n.js";
@@ -8,7 +8,6 @@ import { found } from "./matching.js";
 import { say } from "./notices.js";
 import { longestWord } from "./people_picker.js";
 import { applyChannel, applyPeople, channelName, nameOf, othersOf, partnerOf, shownUnread } from "./store.js";
-import { sentence } from "./api.js";
 
 const TYPED_MS = 120;
 const PEOPLE = 30;
@@ -79,7 +78,9 @@ export class Switcher {
     this.#store = store;
     this.#navigation = navigation;
     closeByClick(this.#dialog);
-    byId("open-switcher").addEventListener("click", () => this.open());
+    const button = byId("open-switcher");
+    button.addEventListener("click", () => this.open());
+    if (/Mac|iPhone|iPad/.test(navigator.platform)) setText(button.querySelector("kbd"), "⌘ K");
     document.addEventListener("keydown", (event) => this.#shortcut(event));
     this.#field.addEventListener("input", () => this.#asked());
     this.#field.addEventListener("keydown", (event) => this.#key(event));

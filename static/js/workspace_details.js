@@ -2,6 +2,7 @@
 
 import { api, sentence } from "./api.js";
 import { element, icon, reconcile, setText } from "./elements.js";
+import { showFacts } from "./facts.js";
 import { attempt, closeByClick, keepUp, noTrouble, onSubmit, openDialog, saidSaved } from "./forms.js";
 import { gettext, interpolate, language, ngettext } from "./i18n.js";
 import { MemberList } from "./member_list.js";
@@ -89,14 +90,11 @@ export class WorkspaceDetails {
     byId("workspace-tab-invites").hidden = !invites;
     if (!invites && this.#tab === "invites") this.#showTab("about");
     const until = silencedUntil(workspace.silenced_until);
-    const facts = [
+    showFacts(byId("workspace-facts"), [
       [gettext("Your role"), roleName(workspace.role)],
       !manages && workspace.open && [gettext("Open"), gettext("Everybody with an account here can join without an invite.")],
       until && [gettext("You can only read"), interpolate(gettext("until %(moment)s"), { moment: moment(until) })],
-    ].filter(Boolean);
-    byId("workspace-facts").replaceChildren(
-      ...facts.flatMap(([what, text]) => [element("dt", {}, what), element("dd", {}, text)]),
-    );
+    ]);
   }
 
   get #workspace() {

@@ -301,7 +301,7 @@ def test_notes_to_oneself_are_opened_from_the_own_card(two: Two) -> None:
     page = two.ada.page
     profile(page).get_by_role("button", name="What others see").click()
     page.get_by_role("button", name="Notes to yourself").click()
-    expect(page.locator("#channel-name")).to_have_text(two.ada.username)
+    expect(page.locator("#channel-name")).to_have_text(f"{two.ada.username} (you)")
     two.ada.write("buy clay")
     expect(message(page, "buy clay")).to_be_visible()
 
@@ -414,5 +414,11 @@ def test_the_dialogs_fit_a_phone(meet: Meet) -> None:
         page.locator(f"#workspace-tab-{tab}").click()
         expect(page.locator(f"#workspace-part-{tab}")).to_be_visible()
         assert page.locator("#workspace-details").evaluate("node => node.scrollWidth - node.clientWidth") <= 0, tab
+        page.keyboard.press("Escape")
+    assert channel_link(page, "x" * 60).evaluate("node => innerWidth - node.getBoundingClientRect().right") > 0
+    for opener, name in (("#new-direct", "#direct-dialog"), ("#open-switcher", "#switcher")):
+        page.locator(opener).click()
+        expect(page.locator(name).get_by_role("option").filter(has_text="W" * 80)).to_be_visible()
+        assert page.locator(name).evaluate("node => node.scrollWidth - node.clientWidth") <= 0, name
         page.keyboard.press("Escape")
     assert profile(page).evaluate("node => node.scrollWidth - node.clientWidth") <= 0
