@@ -14,7 +14,8 @@ from tests.history.truth import Row, Truth
 def check(journal: Journal, people: Sequence[Person], truth: Truth, *, lease_seconds: float) -> None:
     """Note every violation in the journal."""
     stored = truth.messages()
-    _check_acknowledged(journal, people, stored, truth.members())
+    _check_acknowledged(journal, people, stored, truth)
+    _check_mentions(journal, people, truth.mentions())
     for log in journal.logs:
         for window in _windows(log):
             _check_window(log, window, stored, journal)
@@ -41,16 +42,18 @@ def _difference(shown: Any, fresh: Any) -> str:
     return "; ".join(f"{key}: {shown.get(key)} instead of {fresh.get(key)}" for key in keys[:5])
 
 
-def _check_acknowledged(
-    journal: Journal, people: Sequence[Person], stored: dict[int, Row], members: set[tuple[int, int]]
-) -> None:
+def _check_acknowledged(journal: Journal, people: Sequence[Person], stored: dict[int, Row], truth: Truth) -> None:
     """I7 and I8: what was acknowledged is in the database as it was acknowledged, once."""
+    members, reactions = truth.members(), truth.reactions()
     for message in journal.messages.values():
         row = stored.get(message.id)
         body = "" if message.deleted_at is not None else message.texts[-1].body
         wanted = (message.channel_id, message.author_id, message.client_msg_id, body, message.deleted_at is not None)
         if row is None or row[1:] != wanted:
             journal.violation("lost", f"message {message.id} was acknowledged as {wanted}, stored is {row}")
+        given = set() if message.deleted_at is not None else message.reactions
+        if differing := (given ^ reactions[message.id]) - message.unsure:
+            journal.violation("lost", f"of message {message.id} these reactions are not as acknowledged: {differing}")
     keys = {message.client_msg_id: message.id for message in journal.messages.values()}
     for row in stored.values():
         if keys.get(row.client_msg_id, row.id) != row.id:
@@ -58,6 +61,41 @@ def _check_acknowledged(
     for person in people:
         if (stored_in := {channel for user, channel in members if user == person.id}) != person.joined:
             journal.violation("lost", f"{person.name} is in {stored_in}, acknowledged was {person.joined}")
+    _check_people(journal, people, truth)
+
+
+def _check_people(journal: Journal, people: Sequence[Person], truth: Truth) -> None:
+    cursors, roles, names = truth.cursors(), truth.roles(), truth.display_names()
+    for person in people:
+        for pk, last_read_id in person.cursors.items():
+            if cursors.get((person.id, pk)) != last_read_id:
+                told = f"in {pk} up to {last_read_id}, stored is {cursors.get((person.id, pk))}"
+                journal.violation("lost", f"{person.name} has read {told}")
+        if not person.manages and roles.get(person.id, "") != person.role:
+            journal.violation("lost", f"{person.name} was made {person.role!r}, stored is {roles.get(person.id)}")
+        if person.shown_name and names[person.id] != person.shown_name:
+            journal.violation("lost", f"{person.name} is called {names[person.id]!r}, and said {person.shown_name!r}")
+    if (stored := truth.audited()) != journal.audited:
+        journal.violation("audit", f"{journal.audited} deeds belong into the audit log, it has {stored}")
+
+
+def _check_mentions(journal: Journal, people: Sequence[Person], stored: set[tuple[int, int]]) -> None:
+    """Whom a text names who is in the channel, and nobody else, as far as it is known who was there then."""
+    for message in journal.messages.values():
+        text = message.texts[-1]
+        for person in people:
+            named = message.deleted_at is None and person.id != message.author_id
+            by_name = named and person.id in text.names
+            meant = by_name or (named and text.everybody)
+            moment = text.asked_at, text.since
+            away = journal.away.of(person.id, message.channel_id)
+            muted = [] if by_name else journal.muted.of(person.id, message.channel_id)
+            if (message.id, person.id) in stored:
+                journal.count("mentions")
+                if not meant or any(one.covers(*moment) for one in [*away, *muted]):
+                    journal.violation("mention", f"{person.name} is named by {message} and should not be: {away}")
+            elif meant and not any(one.touches(*moment) for one in [*away, *muted]):
+                journal.violation("mention", f"{person.name} is not named by {message}: {away}")
 
 
 @dataclass
@@ -76,7 +114,7 @@ def _windows(log: Log) -> Iterator[_Window]:
             case Connected(mode="fresh" | "resume_failed"):
                 yield window
                 window = _Window()
-            case Booted(latest=latest):
+            case Booted(latest=latest, whole=True):
                 window.latest = dict(latest)
             case Got():
                 window.events.append(line)
@@ -154,7 +192,7 @@ def _check_created(log: Log, stay: _Stay, stored: dict[int, Row], journal: Journ
         journal.violation("order", f"{log.name} was told of the messages of {stay.channel_id} in the order {told}")
     if stay.ended_at is not None:
         # Who leaves has no right any more to what was said before and is told after: some of it comes, some does not.
-        left = [one for one in journal.away if (one.user_id, one.channel_id) == (log.user_id, stay.channel_id)]
+        left = journal.away.of(log.user_id, stay.channel_id)
         asked_at = max((one.asked_at for one in left if one.asked_at < stay.ended_at), default=0.0)
         told = [pk for pk, at in stay.told if at < asked_at]
     if not told:

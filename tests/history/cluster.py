@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.conftest import GENEROUS
+from tests.history.world import Account, Place, World
 from tests.server import Server
 from tests.services import RedisServer
 
@@ -24,6 +25,7 @@ SETTINGS: dict[str, Any] = GENEROUS | {
     "STATUS_TEXT_PER_MINUTE": 100_000,
     "AWAY_PER_MINUTE": 100_000,
     "REACT_PER_MINUTE": 100_000,
+    "GROUP_MENTIONS_PER_HOUR": 100_000,
     "LOG_LEVEL": "WARNING",
 }
 STARTS = 3
@@ -32,48 +34,42 @@ _FOUND = """
 import json
 from groups.actions.channels import create_channel
 from groups.actions.direct import open_direct_channel
-from groups.actions.membership import join_channel
+from groups.actions.membership import add_members, join_channel
 from groups.actions.tokens import create_token
-from groups.actions.workspaces import create_workspace, join_open_workspace
-from groups.models import ChannelMember, ReadCursor, Workspace
-from realtime import clock
+from groups.actions.workspaces import create_workspace, invite_to_workspace, join_open_workspace, set_role
+from groups.models import Workspace
 people = [User.objects.create(username=name, display_name=name.capitalize()) for name in {names!r}]
-grace, *others = people
+grace, ada, *others = people
 workspace = create_workspace(creator=grace, name="Engines")
 Workspace.objects.filter(pk=workspace.pk).update(open=True)
-for person in others:
+for person in [ada, *others]:
     join_open_workspace(user=person, workspace_id=workspace.pk)
+Workspace.objects.filter(pk=workspace.pk).update(open=False)
+set_role(setter=grace, workspace_id=workspace.pk, user_id=ada.pk, role="admin")
+invite = invite_to_workspace(inviter=grace, workspace_id=workspace.pk, days=1)
 channels = [
     create_channel(creator=grace, workspace_id=workspace.pk, kind=kind, name=name)
-    for kind, name in [("public", "general"), ("public", "lounge"), ("private", "secret")]
+    for kind, name in [("public", "general"), ("public", "lounge"), ("private", "secret"), ("private", "den")]
 ]
 for channel in channels[:2]:
-    for person in others:
+    for person in [ada, *others]:
         join_channel(user=person, channel_id=channel.pk)
-secret = channels[2]
-rev, now = secret.next_members_rev(), clock.now()
-secret.save()
-for person in others[:6]:
-    ChannelMember.objects.create(channel=secret, user=person, joined_rev=rev, joined_at=now)
-    ReadCursor.objects.create(channel=secret, user=person)
+for channel, members in zip(channels[2:], [[ada, *others[:5]], [ada, *others[-3:]]]):
+    add_members(adder=grace, channel_id=channel.pk, user_ids=[person.pk for person in members])
 channels.append(
     open_direct_channel(creator=grace, workspace_id=workspace.pk, other_ids=[person.pk for person in others[-2:]])
 )
 tokens = [create_token(owner=person, name="history", scopes=("read", "write"), days=1)[1] for person in people]
-print(json.dumps([
-    [person.pk, person.username, token, list(person.channel_memberships.values_list("channel_id", flat=True))]
-    for person, token in zip(people, tokens)
-]))
-print(json.dumps({{channel.pk: channel.kind for channel in channels}}))
+print(json.dumps({{
+    "workspace_id": workspace.pk,
+    "invite": invite.token,
+    "accounts": [
+        [person.pk, person.username, token, list(person.channel_memberships.values_list("channel_id", flat=True))]
+        for person, token in zip(people, tokens)
+    ],
+    "places": [[channel.pk, channel.kind] for channel in channels],
+}}))
 """
-
-
-@dataclass(frozen=True)
-class Account:
-    id: int
-    name: str
-    token: str
-    joined: frozenset[int]
 
 
 @dataclass
@@ -91,12 +87,23 @@ class Cluster:
             for started in [pool.submit(server.start) for server in self.servers]:
                 started.result()
 
-    def found(self, names: Sequence[str]) -> tuple[list[Account], dict[int, str]]:
-        """People, and the kinds of their channels by id: two public ones of all, a private and a direct one of some."""
+    def found(self, names: Sequence[str]) -> World:
+        """People in a workspace: the first owns it and the second is an admin. Two public channels of all, two private
+        ones and a direct one of some.
+        """
         printed = self.servers[0].manage("shell", "--verbosity=0", f"--command={_FOUND.format(names=list(names))}")
-        people, channels = map(json.loads, printed.strip().splitlines()[-2:])
-        accounts = [Account(pk, name, token, frozenset(joined)) for pk, name, token, joined in people]
-        return accounts, {int(pk): kind for pk, kind in channels.items()}
+        founded = json.loads(printed.strip().splitlines()[-1])
+        accounts = [Account(pk, name, token, frozenset(joined)) for pk, name, token, joined in founded["accounts"]]
+        places = {pk: Place(pk, kind) for pk, kind in founded["places"]}
+        return World(founded["workspace_id"], founded["invite"], accounts, places)
+
+    def verify(self, command: str) -> str | None:
+        """What a command of manage.py has to say against the database, if it has."""
+        try:
+            self.servers[0].manage(command)
+        except RuntimeError as error:
+            return str(error)
+        return None
 
     async def kill(self, worker: int) -> None:
         await asyncio.to_thread(self.servers[worker].kill)

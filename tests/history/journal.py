@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -18,6 +19,9 @@ Kind = Literal[
     "refused",
     "error",
     "unsettled",
+    "mention",
+    "counts",
+    "audit",
     "presence order",
     "presence flap",
     "presence end state",
@@ -59,20 +63,40 @@ class Got:
     @property
     def channel_id(self) -> int | None:
         """The channel that it tells of, if it does."""
-        if "message" in self.data:
-            return int(self.data["message"]["channel_id"])
+        if (told := self.data.get("message") or self.data.get("thread")) is not None:
+            return int(told["channel_id"])
         if "channel" in self.data:
             return int(self.data["channel"]["id"])
         return self.data.get("channel_id")
 
     @property
+    def rev(self) -> int:
+        """The highest rev of its channel that it holds; 0 when it says none."""
+        told = [self.data.get(noun) or {} for noun in ("message", "thread", "channel")]
+        return max(int(one.get("rev", 0)) for one in [self.data, *told])
+
+    @property
+    def about_user_id(self) -> int | None:
+        """Whom it tells of, as somebody to be known."""
+        if self.name == "presence.updated" or self.name.startswith("workspace.member_"):
+            return int(self.data["user_id"] if "user_id" in self.data else self.data["user"]["id"])
+        return int(self.data["user"]["id"]) if self.name == "user.updated" else None
+
+    @property
     def key(self) -> tuple[Any, ...]:
         """What makes it this event, on every session and however its text changed since."""
         data = self.data
-        about = data["message"]["id"] if "message" in data else data.get("message_id") or data.get("user_id")
-        if "user" in data:
-            about = data["user"]["id"]
-        return (self.name, self.channel_id, about, self.stamp)
+        nouns = {noun: data[noun] for noun in ("message", "user", "workspace") if noun in data}
+        about = [one["id"] for one in nouns.values()]
+        about += [data.get(name) for name in ("message_id", "user_id", "workspace_id", "version")]
+        if "message" not in data:
+            # That of a message is the one of now, where it is told again.
+            about.append(data.get("rev"))
+        if "thread" in data:
+            about += [data["thread"][name] for name in ("thread_root_id", "rev", "last_read_id", "following")]
+        if "channel" in data:
+            about += [data["channel"].get(name) for name in ("rev", "muted", "notify", "role")]
+        return (self.name, self.channel_id, *about, self.stamp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +107,8 @@ class Booted:
     """The highest message id that it then knew of each channel."""
     presence: dict[int, Presence]
     """Who was there, by user id."""
+    whole: bool = True
+    """Else it fetched only who is there; what it was told of all else it was told without a hole."""
 
 
 Line = Connected | Got | Booted
@@ -117,9 +143,15 @@ class Log:
 
 @dataclass
 class Text:
-    """A text that a message had, and when it stopped being its text."""
+    """A text that a message had: when it was asked for and acknowledged, and when it stopped being its text."""
 
     body: str
+    asked_at: float
+    since: float
+    names: frozenset[int] = frozenset()
+    """The ids of those whom it names by name, members or not."""
+    everybody: bool = False
+    """Whether it calls @channel, and may."""
     gone_at: float | None = None
 
 
@@ -132,23 +164,70 @@ class Message:
     author_id: int
     client_msg_id: str
     texts: list[Text]
+    root_id: int | None = None
+    replies: list[int] = field(default_factory=list)
+    reactions: set[tuple[int, str]] = field(default_factory=set)
+    """(user, emoji), as it was acknowledged."""
+    unsure: set[tuple[int, str]] = field(default_factory=set)
+    """Of these it is not known: a toggle had no answer."""
+    deletion_asked_at: float | None = None
     deleted_at: float | None = None
 
 
 @dataclass
-class Away:
-    """Somebody left a channel: they asked for it, it was acknowledged at `since`, and asked to come back at `until`."""
+class Spell:
+    """A time in which somebody was out of a channel, say, or had it muted.
+
+    It was asked for, acknowledged at `since`, ended by what was asked for at `until` and acknowledged at `back`.
+    """
 
     user_id: int
     channel_id: int
+    """0 for the whole workspace."""
     asked_at: float
     since: float
     until: float = float("inf")
+    back: float = float("inf")
+
+    def touches(self, start: float, end: float) -> bool:
+        return self.asked_at <= end and start <= self.back
+
+    def covers(self, start: float, end: float) -> bool:
+        return self.since <= start and end <= self.until
+
+
+class Spells:
+    """The spells of one sort, of all people."""
+
+    def __init__(self) -> None:
+        self.all: list[Spell] = []
+
+    def __iter__(self) -> Iterator[Spell]:
+        return iter(self.all)
+
+    def of(self, user_id: int, channel_id: int = 0) -> list[Spell]:
+        return [one for one in self.all if (one.user_id, one.channel_id) == (user_id, channel_id)]
+
+    def began(self, user_id: int, channel_id: int = 0, *, asked_at: float) -> None:
+        self.all.append(Spell(user_id, channel_id, asked_at, now()))
+
+    def never_before(self, user_id: int, channel_id: int) -> None:
+        """One that began before the run."""
+        self.all.append(Spell(user_id, channel_id, 0, 0))
+
+    def ending(self, user_id: int, channel_id: int = 0) -> None:
+        """Somebody is about to ask for its end."""
+        for one in self.of(user_id, channel_id):
+            one.until = min(one.until, now())
+
+    def ended(self, user_id: int, channel_id: int = 0) -> None:
+        for one in self.of(user_id, channel_id):
+            one.until, one.back = min(one.until, now()), min(one.back, now())
 
 
 @dataclass
 class Said:
-    """Somebody set their status text; when they asked for it and when it was acknowledged."""
+    """Somebody set their status text, or came where they are told of anew; when it was asked for and acknowledged."""
 
     user_id: int
     asked_at: float
@@ -161,8 +240,16 @@ class Journal:
         """The servers' clocks at the zero of ours, which is the same machine's."""
         self.logs: list[Log] = []
         self.messages: dict[int, Message] = {}
-        self.away: list[Away] = []
+        self.away = Spells()
+        """Out of a channel."""
+        self.outside = Spells()
+        """Out of the workspace."""
+        self.guests = Spells()
+        """In it, and seeing only some of the people there."""
+        self.muted = Spells()
         self.said: list[Said] = []
+        self.audited = 0
+        """Deeds that the audit log has to hold."""
         self.violations: list[Violation] = []
         self.counts: Counter[str] = Counter()
 

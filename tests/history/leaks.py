@@ -1,8 +1,6 @@
 """I3: nothing is told that the user may not read at that moment; a text that is gone never leaves again."""
 
-from collections import defaultdict
-
-from tests.history.journal import Away, Connected, Got, Journal, Log, Message
+from tests.history.journal import Connected, Got, Journal, Log, Message
 
 IN_FLIGHT_SECONDS = 2.5
 """How long after its end something may still come live. An event that waited for less than a second leaves the outbox
@@ -13,23 +11,32 @@ for, so there nothing is in flight.
 
 
 def check(journal: Journal) -> None:
-    away: defaultdict[int, list[Away]] = defaultdict(list)
-    for one in journal.away:
-        away[one.user_id].append(one)
     for log in journal.logs:
-        _check_rights(log, away[log.user_id], journal)
+        _check_rights(log, journal)
+        _check_workspace(log, journal)
         _check_removals(log, journal)
         _check_texts(log, journal)
 
 
-def _check_rights(log: Log, away: list[Away], journal: Journal) -> None:
-    """Nothing of a channel to somebody who had left it."""
+def _check_rights(log: Log, journal: Journal) -> None:
+    """Nothing of a channel to somebody who had left it or was removed."""
+    away = [one for one in journal.away if one.user_id == log.user_id]
     for got in _events(log):
         if got.name == "channel.removed":
             continue
         for one in away:
             if one.channel_id == got.channel_id and _too_late(got, one.since) and got.at < one.until:
                 journal.violation("leak", f"{log.name}, who had left {one.channel_id}, was told {got}")
+
+
+def _check_workspace(log: Log, journal: Journal) -> None:
+    """Nothing of a workspace, and of nobody there, to somebody who was out of it."""
+    for one in journal.outside.of(log.user_id):
+        for got in _events(log):
+            others = got.about_user_id not in (None, log.user_id)
+            about = others or got.name == "workspace.updated"
+            if about and _too_late(got, one.since) and got.at < one.until:
+                journal.violation("leak", f"{log.name}, who was out of the workspace, was told {got}")
 
 
 def _check_removals(log: Log, journal: Journal) -> None:

@@ -2,13 +2,15 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from tests.history.cluster import Cluster
+from tests.history.comings import remove_from
 from tests.history.journal import Journal
-from tests.history.people import PUBLIC, Person
+from tests.history.people import Person, idle
 from tests.history.session import Session
+from tests.history.world import DIRECT, PUBLIC
 
 EVERYTHING = (
     "kill_worker",
@@ -23,6 +25,8 @@ EVERYTHING = (
     "switch",
     "leave_unheard",
     "leave_unheard",
+    "remove_unheard",
+    "remove_unheard",
     "regret_unheard",
 )
 QUIET_SECONDS = (0.2, 1.2)
@@ -87,13 +91,34 @@ class Nemesis:
     async def _leave_unheard(self) -> None:
         """Somebody leaves a channel while none of their sessions hears of it, after things were said there."""
         person = self.rng.choice(self.people)
-        leavable = [pk for pk in sorted(person.joined) if person.channels[pk] != "direct"]
-        # Rarely a private one: there is no way back.
-        channels = [pk for pk in leavable if person.channels[pk] == PUBLIC or self.rng.random() < 0.2]
-        if not channels:
+        places = [person.world.places[pk] for pk in sorted(person.joined)]
+        leavable = [place for place in places if place.kind != DIRECT and (place.kind == PUBLIC or not person.manages)]
+        if not leavable:
             return
-        channel_id = self.rng.choice(channels)
-        await self._unheard(person, channel_id, person.leave)
+        channel_id = self.rng.choice(leavable).id
+
+        async def leave() -> None:
+            async with person.busy:
+                if channel_id in person.joined:
+                    await person.leave(channel_id)
+
+        await self._unheard(person, channel_id, leave)
+
+    async def _remove_unheard(self) -> None:
+        """Somebody is removed from a channel, and does not hear of it."""
+        manager = self.rng.choice([person for person in self.people if person.manages])
+        deaf = self.rng.choice([person for person in self.people if person is not manager])
+        common = [manager.world.places[pk] for pk in sorted(manager.joined & deaf.joined)]
+        if not (named := [place for place in common if place.kind != DIRECT]):
+            return
+        place = self.rng.choice(named)
+
+        async def remove() -> None:
+            async with idle(manager, deaf):
+                if place.id in manager.joined:
+                    await remove_from(manager, deaf, place)
+
+        await self._unheard(deaf, place.id, remove)
 
     async def _regret_unheard(self) -> None:
         """Things are said and taken back while some do not hear of it."""
@@ -101,14 +126,14 @@ class Nemesis:
         if common := sorted(deaf.joined & sayer.joined):
             channel_id = self.rng.choice(common)
 
-            async def regret(_channel_id: int) -> None:
+            async def regret() -> None:
                 async with sayer.busy:
                     if channel_id in sayer.joined and (message := await sayer.send(channel_id=channel_id)) is not None:
                         await sayer.delete(message)
 
             await self._unheard(deaf, channel_id, regret)
 
-    async def _unheard(self, deaf: Person, channel_id: int, deed: object) -> None:
+    async def _unheard(self, deaf: Person, channel_id: int, deed: Callable[[], Awaitable[None]]) -> None:
         for session in deaf.sessions:
             session.cable.unplug()
         try:
@@ -118,9 +143,7 @@ class Nemesis:
                         if channel_id in other.joined:
                             await other.send(channel_id=channel_id)
                             break
-            async with deaf.busy:
-                if channel_id in deaf.joined and callable(deed):
-                    await deed(channel_id)
+            await deed()
         finally:
             for session in deaf.sessions:
                 session.cable.plug()

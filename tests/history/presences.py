@@ -67,8 +67,13 @@ def _windows(log: Log) -> Iterator[_Window]:
                 if epoch != window.epoch:
                     told = {}
                 window = _Window(epoch, before=dict(told))
-            case Booted(presence=presence):
+            case Booted(presence=presence, whole=True):
                 window.boot = presence
+            case Booted(presence=presence):
+                yield window
+                # What was told while it was asked for may be newer.
+                newest = {pk: max(known, told.get(pk, known)) for pk, known in presence.items()}
+                window = _Window(window.epoch, boot=newest)
             case Got(name="presence.updated"):
                 window.told[line.data["user_id"]].append(line)
                 told[line.data["user_id"]] = Presence.of(line.data)
@@ -94,6 +99,8 @@ def _check_window(log: Log, window: _Window, said: Mapping[int, list[Said]], jou
     for user_id, told in window.told.items():
         for before, after in pairwise(_with(window.boot.get(user_id), told)):
             again = _told_again(said[user_id], _found_at(after.version, journal))
+            if _out_of_sight(log, user_id, before, after, journal):
+                continue
             if not (_follows(before, after) or (again and after[1:] == before[1:])):
                 journal.violation("presence order", f"{log.name} was told of {user_id} {after} after {before}")
 
@@ -117,6 +124,13 @@ def _follows(before: Presence, after: Presence) -> bool:
 def _told_again(said: Iterable[Said], at: float) -> bool:
     """Whether somebody had set a text, which may have been told with a change before and then by itself."""
     return any(one.asked_at <= at <= one.since + TOLD_AGAIN_SECONDS for one in said)
+
+
+def _out_of_sight(log: Log, user_id: int, before: Presence, after: Presence, journal: Journal) -> bool:
+    """Whether one of both was out of the workspace between, or who was told was a guest, who sees only some."""
+    start, end = _found_at(before.version, journal), _found_at(after.version, journal)
+    spells = [*journal.outside.of(user_id), *journal.outside.of(log.user_id), *journal.guests.of(log.user_id)]
+    return any(one.touches(start - TOLD_AGAIN_SECONDS, end) for one in spells)
 
 
 def _check_flaps(journal: Journal, drop_seconds: float) -> None:

@@ -7,15 +7,17 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import cycle, islice
 
-from tests.history import checker, presences
+from tests.history import checker, comings, fresh, presences
 from tests.history.cable import Cable
-from tests.history.cluster import LEASE_SECONDS, SWEEP_SECONDS, Account, Cluster
+from tests.history.cluster import LEASE_SECONDS, SWEEP_SECONDS, Cluster
+from tests.history.deeds import DEEDS
 from tests.history.journal import Journal, now
 from tests.history.nemesis import EVERYTHING, Nemesis
-from tests.history.people import DEEDS, Person
+from tests.history.people import Deed, Person
 from tests.history.session import Session, Transport
-from tests.history.state import Facts, Presence
+from tests.history.state import Presence
 from tests.history.truth import Truth
+from tests.history.world import Account, World
 
 SETTLE_SECONDS = 20.0
 """In peace everybody has everything within this: a sweep, a heartbeat and a reconnect take a part of it."""
@@ -30,7 +32,7 @@ class Plan:
     deck: Sequence[str] = EVERYTHING
     pause_seconds: float = 0.4
     """Of each of the people, on average, between two deeds."""
-    deeds: Mapping[str, int] = field(default_factory=lambda: DEEDS)
+    deeds: Mapping[Deed, int] = field(default_factory=lambda: DEEDS)
     lease_seconds: float = LEASE_SECONDS
     """Of the servers."""
     agree_seconds: float = 15.0
@@ -39,14 +41,14 @@ class Plan:
     """
 
 
-def play(plan: Plan, cluster: Cluster, accounts: Sequence[Account], kinds: dict[int, str]) -> Journal:
+def play(plan: Plan, cluster: Cluster, world: World) -> Journal:
     """Everything that happened, with every violation that was found."""
-    return asyncio.run(_play(plan, cluster, accounts, kinds))
+    return asyncio.run(_play(plan, cluster, world))
 
 
-async def _play(plan: Plan, cluster: Cluster, accounts: Sequence[Account], kinds: dict[int, str]) -> Journal:
+async def _play(plan: Plan, cluster: Cluster, world: World) -> Journal:
     journal = Journal()
-    async with gathering(cluster, accounts, kinds, journal, random.Random(plan.seed)) as people:
+    async with gathering(cluster, world, journal, random.Random(plan.seed)) as people:
         sessions = [session for person in people for session in person.sessions]
         await _work(plan, people, Nemesis(cluster, people, sessions, journal, random.Random(plan.seed)))
         for session in sessions:
@@ -55,12 +57,16 @@ async def _play(plan: Plan, cluster: Cluster, accounts: Sequence[Account], kinds
         for person in people:
             person.come_back()
         await settle(cluster, people, journal)
+        await _compare(people, journal)
         if plan.agree_seconds:
+            await comings.all_come_in(people)
             await _agree(plan, people, journal, random.Random(plan.seed))
-        for person in people:
-            fresh = await _log_in_afresh(person)
-            for session in _here(person):
-                checker.check_state(session.name, session.state.facts, fresh, journal)
+            await settle(cluster, people, journal)
+            await _compare(people, journal)
+    if wrong := cluster.verify("verify_counts"):
+        journal.violation("counts", wrong)
+    if wrong := cluster.verify("verify_audit"):
+        journal.violation("audit", wrong)
     with Truth(cluster.servers[0].database_url) as truth:
         checker.check(journal, people, truth, lease_seconds=plan.lease_seconds)
     return journal
@@ -68,11 +74,17 @@ async def _play(plan: Plan, cluster: Cluster, accounts: Sequence[Account], kinds
 
 @asynccontextmanager
 async def gathering(
-    cluster: Cluster, accounts: Sequence[Account], kinds: dict[int, str], journal: Journal, rng: random.Random
+    cluster: Cluster, world: World, journal: Journal, rng: random.Random
 ) -> AsyncIterator[list[Person]]:
     """People with running sessions, each on a cable of its own."""
     async with AsyncExitStack() as stack:
-        people = [await _person(stack, cluster, account, kinds, journal, rng.getrandbits(32)) for account in accounts]
+        people = [
+            await _person(stack, cluster, account, world, journal, rng.getrandbits(32)) for account in world.accounts
+        ]
+        for person in people:
+            person.others = [other for other in people if other is not person]
+            for pk in world.places.keys() - person.joined:
+                journal.away.never_before(person.id, pk)
         running = [
             asyncio.create_task(session.run(), name=session.name) for person in people for session in person.sessions
         ]
@@ -84,12 +96,12 @@ async def gathering(
 
 
 async def _person(
-    stack: AsyncExitStack, cluster: Cluster, account: Account, kinds: dict[int, str], journal: Journal, seed: int
+    stack: AsyncExitStack, cluster: Cluster, account: Account, world: World, journal: Journal, seed: int
 ) -> Person:
     """Somebody with one or two sessions: over sockets, over polls, and some that change."""
     rng = random.Random(seed)
     way = await _cable(stack, cluster)
-    person = Person(account.name, account.id, account.token, kinds, set(account.joined), journal, rng, way)
+    person = Person(account.name, account.id, account.token, world, set(account.joined), journal, rng, way)
     transports: list[Transport] = ["socket", "poll", "socket"]
     for number, transport in enumerate(islice(cycle(transports), account.id % 3, account.id % 3 + 1 + account.id % 2)):
         session = Session(
@@ -116,7 +128,10 @@ async def _work(plan: Plan, people: Sequence[Person], nemesis: Nemesis) -> None:
     over = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         for person in people:
-            group.create_task(person.live(over, plan.deeds, pause_seconds=plan.pause_seconds), name=person.name)
+            living = person.live(over, plan.deeds, comings.come_in, pause_seconds=plan.pause_seconds)
+            group.create_task(living, name=person.name)
+        archiving = comings.archive_now_and_then(people, over, random.Random(plan.seed))
+        group.create_task(archiving, name="archiving")
         group.create_task(nemesis.rage(plan.deck, over), name="nemesis")
         await asyncio.sleep(plan.seconds)
         over.set()
@@ -173,29 +188,17 @@ async def _listed(person: Person) -> dict[int, Presence]:
     return {payload["user_id"]: Presence.of(payload) for payload in listed}
 
 
+async def _compare(people: Sequence[Person], journal: Journal) -> None:
+    """What everybody shows, with a fresh login."""
+    for person in people:
+        facts = await fresh.log_in(person, journal)
+        for session in _here(person):
+            checker.check_state(session.name, session.state.facts, facts, journal)
+        journal.count("fresh logins compared")
+
+
 def _here(person: Person) -> list[Session]:
     return [session for session in person.sessions if session.here]
-
-
-async def _log_in_afresh(person: Person) -> Facts:
-    """What a client shows that knew nothing before: client.boot, and message.list from the beginning."""
-    facts: Facts = {}
-    boot = (await person.sure("client.boot", {}))[0].body
-    for channel in boot["channels"]:
-        messages: dict[int, tuple[int, str]] = {}
-        since_id, has_more = 0, True
-        while has_more:
-            params = {"channel_id": channel["id"], "since_id": since_id, "limit": 200}
-            page = (await person.sure("message.list", params))[0].body
-            messages |= {message["id"]: (message["rev"], message["body"]) for message in page["messages"]}
-            since_id, has_more = page["next_since_id"], page["has_more"]
-        facts[channel["id"]] = {
-            "last_read_id": channel["last_read_id"],
-            "unread_count": channel["unread_count"],
-            "member_count": channel["member_count"],
-            "messages": messages,
-        }
-    return facts
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import random
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import suppress
 from typing import Any, Literal
 from urllib.parse import urlencode
@@ -61,6 +61,8 @@ class Session:
         self._replies: dict[str, asyncio.Future[Answer]] = {}
         self._held: list[tuple[str, Frame]] | None = None
         self._fetching: set[asyncio.Task[None]] = set()
+        self._unbooted = True
+        """Whether its log goes on behind a hole, and the state was not fetched since."""
 
     @property
     def settled(self) -> bool:
@@ -241,6 +243,7 @@ class Session:
                 self._journal.violation("seq", f"{self.name}: resumed at {frame} from {self.epoch} {self.seq}")
             return top
         self.epoch, self.seq = frame["epoch"], top
+        self._unbooted = True
         self._begin_anew()
         return 0
 
@@ -260,6 +263,16 @@ class Session:
         if name == "channel.added":
             pk = data["channel"]["id"]
             self._fetch(self._fill(pk, self.state.channels[pk]), f"fill {pk} for {self.name}")
+            self._fetch(self._fill_mentions(), f"mentions for {self.name}")
+        elif name == "sync.reset":
+            self._journal.count("told to begin anew")
+            self._begin_anew()
+        elif name == "workspace.member_joined" and data["user"]["id"] == self.user_id:
+            self._fetch(self._fill_presence(), f"presence for {self.name}")
+        if name in ("read.updated", "thread.updated") and self._held is None and not self._fetching:
+            self._journal.count("counts compared with the messages")
+            if wrong := self.state.told_wrong(name, data):
+                self._journal.violation("state", f"{self.name}: {wrong}")
 
     def _reply(self, frame: Frame) -> None:
         answer = Answer(200, frame["data"]) if frame["type"] == "reply" else Answer(frame["status"], frame)
@@ -288,28 +301,76 @@ class Session:
             self._apply(name, data)
 
     def _take_boot(self, boot: Frame) -> None:
-        self.state.boot(boot["channels"], boot["presence"])
+        self.state.boot(boot)
         latest = {channel["id"]: channel["latest_message_id"] for channel in boot["channels"]}
-        self._log.lines.append(Booted(latest, dict(self.state.presence)))
-        for pk, channel in self.state.channels.items():
+        self._log.lines.append(Booted(latest, dict(self.state.presence), whole=self._unbooted))
+        self._unbooted = False
+        filling = [
             self._fetch(self._fill(pk, channel), f"fill {pk} for {self.name}")
+            for pk, channel in self.state.channels.items()
+        ]
+        self._fetch(self._fill_mentions(), f"mentions for {self.name}")
+        self._fetch(self._fill_threads(), f"threads for {self.name}")
+        self._fetch(self._fill_names(filling), f"names for {self.name}")
 
     async def _fill(self, pk: int, channel: Channel) -> None:
         """Fetch what changed in a channel since its messages were known to be whole."""
         has_more = True
         while has_more:
             params = {"channel_id": pk, "since_rev": channel.whole_up_to, "limit": 200}
+            renamed = self.state.renamed
             status, body = await self._sure("message.changes", params)
             if status != 200 or self.state.channels.get(pk) is not channel:
                 return  # left meanwhile
             for message in body["changes"]:
-                self.state.take(message)
+                self.state.take(message, asked_after=renamed)
             channel.whole_up_to, has_more = body["rev"], body["has_more"]
 
-    def _fetch(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    async def _fill_mentions(self) -> None:
+        async for page in self._pages("mention.list"):
+            for mention in page["mentions"]:
+                self.state.name_me(mention)
+
+    async def _fill_threads(self) -> None:
+        async for page in self._pages("thread.list"):
+            self.state.follow(one["thread"] for one in page["threads"])
+
+    async def _fill_names(self, filling: list[asyncio.Task[None]]) -> None:
+        """Who was renamed meanwhile is in no change of a message."""
+        if filling:
+            await asyncio.wait(filling)
+        for message_id in self.state.nameless().values():
+            renamed = self.state.renamed
+            status, body = await self._sure("message.get", {"message_id": message_id})
+            if status == 200:
+                self.state.call(body["message"]["author"], renamed)
+
+    async def _fill_presence(self) -> None:
+        """Who came into a workspace asks who is there."""
+        status, body = await self._sure("presence.list", {})
+        if status == 200:
+            for payload in body["presence"]:
+                self.state.see(payload)
+            self._log.lines.append(Booted({}, dict(self.state.presence), whole=False))
+
+    async def _pages(self, method: str) -> AsyncIterator[Frame]:
+        """The pages of a list that goes back from the newest."""
+        params: Frame = {"limit": 200}
+        while True:
+            status, body = await self._sure(method, params)
+            if status != 200:
+                self._not_ok(method, status, body, expected=())
+                return
+            yield body
+            if not body["has_more"]:
+                return
+            params["before_id"] = body["next_before_id"]
+
+    def _fetch(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
         self._fetching.add(task)
         task.add_done_callback(self._fetching.discard)
+        return task
 
     def _stop_fetching(self) -> None:
         for task in self._fetching:

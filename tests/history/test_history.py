@@ -20,8 +20,7 @@ def test_every_guarantee_holds_while_everything_fails(start_cluster: StartCluste
     # A short stream, so that who is away for seconds cannot always resume.
     modules = ("meshsite.settings", "tests.unreliable_settings", "tests.unreliable_settings")
     cluster = start_cluster(*modules, STREAM_EVENTS=30)
-    accounts, kinds = cluster.found(NAMES)
-    journal = play(Plan(SEED, SECONDS), cluster, accounts, kinds)
+    journal = play(Plan(SEED, SECONDS), cluster, cluster.found(NAMES))
     tell(report(f"history, seed {SEED}, {SECONDS:g} s, {len(NAMES)} people, {len(journal.logs)} sessions", journal))
     assert not journal.violations, violations(journal)
-    assert journal.counts["messages sent"] > SECONDS
+    assert len(journal.messages) > SECONDS / 2

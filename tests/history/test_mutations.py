@@ -4,10 +4,12 @@ from collections.abc import Mapping
 
 import pytest
 
+from tests.history import comings, conversation
 from tests.history.cluster import LEASE_SECONDS, NAMES
 from tests.history.conftest import StartCluster, Tell
+from tests.history.deeds import COMING_AND_GOING, TALK
 from tests.history.journal import Kind
-from tests.history.people import COMING_AND_GOING, DEEDS
+from tests.history.people import Deed, Person
 from tests.history.report import report
 from tests.history.run import Plan, play
 
@@ -27,11 +29,17 @@ MUTATIONS: list[tuple[str, Kind, tuple[str, ...]]] = [
     ("credulous_session", "seq", CALM),
 ]
 
+CONVERSATION_MUTATIONS: list[tuple[str, Kind, Mapping[Deed, int]]] = [
+    ("partial_reactions", "state", {Person.send: 2, conversation.react: 6, conversation.unreact: 1}),
+    ("flat_cursors", "state", {Person.send: 4, Person.read: 4, Person.unread: 2}),
+    ("loyal_audiences", "leak", {Person.send: 4, comings.add: 2, comings.remove: 4}),
+]
+
 PRESENCE_SECONDS = 5.0
 
-PRESENCE_MUTATIONS: list[tuple[str, Kind, Mapping[str, int], float, float]] = [
+PRESENCE_MUTATIONS: list[tuple[str, Kind, Mapping[Deed, int], float, float]] = [
     # A cut is enough, of somebody who does not say goodbye soon after.
-    ("hasty_leases", "presence flap", DEEDS, LEASE_SECONDS, 0),
+    ("hasty_leases", "presence flap", {**TALK, **COMING_AND_GOING}, LEASE_SECONDS, 0),
     # Two workers find changes of the same person.
     ("skewed_versions", "presence order", COMING_AND_GOING, LEASE_SECONDS, 0),
     # Somebody leaves without a word. Their lease ends soon.
@@ -43,7 +51,15 @@ PRESENCE_MUTATIONS: list[tuple[str, Kind, Mapping[str, int], float, float]] = [
 def test_a_broken_guarantee_is_found(
     start_cluster: StartCluster, tell: Tell, mutation: str, kind: Kind, deck: tuple[str, ...]
 ) -> None:
-    plan = Plan(4711, SECONDS, deck, pause_seconds=0.2, agree_seconds=0)
+    plan = Plan(4711, SECONDS, deck, pause_seconds=0.2, deeds=TALK, agree_seconds=0)
+    assert kind in _found(start_cluster, tell, mutation, plan)
+
+
+@pytest.mark.parametrize(("mutation", "kind", "deeds"), CONVERSATION_MUTATIONS)
+def test_a_broken_guarantee_of_the_conversation_is_found(
+    start_cluster: StartCluster, tell: Tell, mutation: str, kind: Kind, deeds: Mapping[Deed, int]
+) -> None:
+    plan = Plan(4711, SECONDS, CALM, pause_seconds=0.2, deeds=deeds, agree_seconds=0)
     assert kind in _found(start_cluster, tell, mutation, plan)
 
 
@@ -53,7 +69,7 @@ def test_a_broken_guarantee_of_presence_is_found(
     tell: Tell,
     mutation: str,
     kind: Kind,
-    deeds: Mapping[str, int],
+    deeds: Mapping[Deed, int],
     lease_seconds: float,
     agree_seconds: float,
 ) -> None:
@@ -71,7 +87,6 @@ def _found(start_cluster: StartCluster, tell: Tell, mutation: str, plan: Plan, *
     """The kinds of the violations that are found when the servers run a mutation."""
     module = f"tests.history.mutations.{mutation}"
     cluster = start_cluster(module, module, **variables)
-    accounts, kinds = cluster.found(NAMES)
-    journal = play(plan, cluster, accounts, kinds)
+    journal = play(plan, cluster, cluster.found(NAMES))
     tell(report(f"broken on purpose: {mutation}", journal))
     return {violation.kind for violation in journal.violations}

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.history.cluster import NAMES, Account, Cluster
+from tests.history.cluster import NAMES, Cluster
 from tests.history.conftest import StartCluster, Tell
 from tests.history.journal import Connected, Got, Journal, Log
-from tests.history.people import PUBLIC, Person
+from tests.history.people import Person
 from tests.history.run import gathering, settle
 from tests.history.session import Session
+from tests.history.world import PUBLIC, World
 
 pytestmark = pytest.mark.postgres
 
@@ -30,8 +31,7 @@ def test_everything_is_delivered_to_clients_that_lose_the_network_again_and_agai
     start_cluster: StartCluster, tell: Tell
 ) -> None:
     cluster = start_cluster("meshsite.settings", "meshsite.settings")
-    accounts, kinds = cluster.found(NAMES)
-    journal = asyncio.run(_flicker(cluster, accounts, kinds))
+    journal = asyncio.run(_flicker(cluster, cluster.found(NAMES)))
     logs = {transport: _logs_over(journal, transport) for transport in ("socket", "poll")}
     delivered = {transport: _delivered(journal, logs[transport]) for transport in logs}
     lines = [
@@ -45,10 +45,10 @@ def test_everything_is_delivered_to_clients_that_lose_the_network_again_and_agai
     assert delivered == {"socket": 100.0, "poll": 100.0}
 
 
-async def _flicker(cluster: Cluster, accounts: Sequence[Account], kinds: dict[int, str]) -> Journal:
+async def _flicker(cluster: Cluster, world: World) -> Journal:
     journal, rng, over = Journal(), random.Random(84.6), asyncio.Event()
-    channel_id = min(pk for pk, kind in kinds.items() if kind == PUBLIC)
-    async with gathering(cluster, accounts, kinds, journal, rng) as people:
+    channel_id = min(pk for pk, place in world.places.items() if place.kind == PUBLIC)
+    async with gathering(cluster, world, journal, rng) as people:
         await settle(cluster, people, journal)
         async with asyncio.TaskGroup() as group:
             for person in people[:SAYERS]:

@@ -1,5 +1,6 @@
 """What the database holds, read past the server."""
 
+from collections import defaultdict
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -43,6 +44,34 @@ class Truth:
     def members(self) -> set[tuple[int, int]]:
         """(user, channel)."""
         return {(user, channel) for user, channel in self._rows("SELECT user_id, channel_id FROM groups_channelmember")}
+
+    def mentions(self) -> set[tuple[int, int]]:
+        """(message, user)."""
+        return {(message, user) for message, user in self._rows("SELECT message_id, user_id FROM groups_mention")}
+
+    def reactions(self) -> dict[int, set[tuple[int, str]]]:
+        """(user, emoji) by message."""
+        reactions: defaultdict[int, set[tuple[int, str]]] = defaultdict(set)
+        for message, user, emoji in self._rows("SELECT message_id, user_id, emoji FROM groups_reaction"):
+            reactions[message].add((user, emoji))
+        return reactions
+
+    def cursors(self) -> dict[tuple[int, int], int]:
+        """The last_read_id by (user, channel)."""
+        rows = self._rows("SELECT user_id, channel_id, last_read_id FROM groups_readcursor")
+        return {(user, channel): last_read_id for user, channel, last_read_id in rows}
+
+    def roles(self) -> dict[int, str]:
+        """By user, of those who are in the workspace."""
+        return dict(self._rows("SELECT user_id, role FROM groups_workspacemember"))
+
+    def display_names(self) -> dict[int, str]:
+        return dict(self._rows("SELECT id, display_name FROM groups_user"))
+
+    def audited(self) -> int:
+        """How many deeds the audit log holds."""
+        [(count,)] = self._rows("SELECT count(*) FROM groups_auditentry")
+        return int(count)
 
     def _rows(self, query: str) -> list[Any]:
         return self._connection.execute(query.encode()).fetchall()
