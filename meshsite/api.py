@@ -2,10 +2,12 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
 from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
@@ -18,13 +20,17 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed, ParseError
 from rest_framework.parsers import BaseParser
+from rest_framework.permissions import BasePermission
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView, set_rollback
 
+from groups.graphql.http import address_of
+from groups.mesh_callers import caller_of_key
 from groups.models import User
 from meshsite.credentials import caller_of_session, caller_of_token
+from meshsite.other_origins import open_to_other_origins
 from meshsite.schemas import json_schema
 from realtime import commands
 from realtime.commands import Caller, Method
@@ -58,6 +64,34 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
         return {"type": "http", "scheme": "bearer"}
+
+
+class KeyAuthentication(BaseAuthentication):
+    """`x-api-key: <key>` of classrooms, where a method takes it."""
+
+    def authenticate(self, request: Request) -> tuple[AnonymousUser, Caller] | None:
+        secret = request.headers.get("x-api-key", "").strip()
+        if not secret:
+            return None
+        caller = caller_of_key(secret, _address_of(request))
+        if caller is None:
+            raise AuthenticationFailed(_("This key is unknown or revoked."))
+        return AnonymousUser(), caller
+
+
+class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call] # drf-spectacular is untyped here
+    target_class = KeyAuthentication
+    name = "key"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
+        return {"type": "apiKey", "in": "header", "name": "x-api-key"}
+
+
+class IsSomebody(BasePermission):
+    """Credentials were given and hold, of an account or of a key."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return isinstance(request.auth, Caller) or request.user.is_authenticated
 
 
 class StrictJSONParser(BaseParser):
@@ -160,8 +194,12 @@ def _view_of(method: Method) -> Any:
         },
     }
 
+    with_key = "mesh" in method.scopes
+    by_key = (KeyAuthentication,) if with_key else ()
+
     class View(APIView):
-        authentication_classes = (BearerAuthentication, SessionAuthentication)
+        authentication_classes = (BearerAuthentication, *by_key, SessionAuthentication)
+        permission_classes = (IsSomebody,)
         parser_classes = (StrictJSONParser,)
         renderer_classes = (JSONRenderer,)
 
@@ -178,8 +216,11 @@ def _view_of(method: Method) -> Any:
         def _answer(self, request: Request, params: Any, *, query: bool) -> Response:
             return Response(commands.call(_caller_of(request), method.name, params, query=query))
 
+    def served(view: type[View]) -> Any:
+        return open_to_other_origins(view.as_view()) if with_key else view.as_view()
+
     if not method.reads:
-        return View.as_view()
+        return served(View)
 
     schema["operation_id"] = f"{method.name}.get"
     parameters = [method.params] if method.params().fields else []
@@ -191,14 +232,21 @@ def _view_of(method: Method) -> Any:
             params = {name: ",".join(values) for name, values in request.query_params.lists()}
             return self._answer(request, params, query=True)
 
-    return ReadView.as_view()
+    return served(ReadView)
 
 
 def _caller_of(request: Request) -> Caller:
     if isinstance(request.auth, Caller):
-        return request.auth
-    assert isinstance(request.user, User)
-    return caller_of_session(request.user, request.session.session_key or "")
+        caller = request.auth
+    else:
+        assert isinstance(request.user, User)
+        caller = caller_of_session(request.user, request.session.session_key or "")
+    return replace(caller, address=_address_of(request))
+
+
+def _address_of(request: Request) -> str:
+    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").encode("latin-1", "replace")
+    return address_of({"client": (request.META["REMOTE_ADDR"], 0), "headers": [(b"x-forwarded-for", forwarded)]})
 
 
 _PROBLEM_SCHEMA = {

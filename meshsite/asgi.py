@@ -11,8 +11,7 @@ _http: Any = get_asgi_application()
 
 from groups.graphql.http import PATH as GRAPHQL  # noqa: E402
 from meshsite.lifespan import lifespan  # noqa: E402 - needs the apps that the line above loads
-from meshsite.routing import graphql, poll, websocket  # noqa: E402
-from realtime.poll import PATH  # noqa: E402
+from meshsite.routing import graphql, poll_at, websocket  # noqa: E402
 
 _websocket: Any = websocket
 
@@ -24,7 +23,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
     lifespan.ensure_started()
     if scope["type"] == "websocket":
         await _websocket(scope, receive, send)
-    elif scope["path"].startswith(PATH):
+    elif (poll := poll_at(scope["path"])) is not None:
         await poll(scope, receive, send)
     elif scope["path"].rstrip("/") == GRAPHQL:
         await graphql(scope, receive, send)

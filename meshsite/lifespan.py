@@ -10,7 +10,8 @@ from typing import Any
 
 from django.conf import settings
 
-from groups.actions import mesh
+from groups.actions import mesh, mesh_leases
+from groups.actions.mesh_leases import Kept
 from meshsite.credentials import ended_among
 from presence import announcing
 from realtime import clock, doorbell, garbage, leasing, threads
@@ -105,6 +106,7 @@ async def _sweep() -> None:
                 check_sign_ins_at = clock.monotonic() + settings.SIGN_IN_SECONDS
                 await _check_sign_ins()
             await threads.run(announcing.sweep)
+            await _keep_alive()
             await threads.run(mesh.sweep)
         except Unavailable as error:
             log.debug("sweep: %s is away, trying again in %s s", error.store, settings.SWEEP_SECONDS)
@@ -112,6 +114,12 @@ async def _sweep() -> None:
             # An outage of the database ends; the sweep must not end with it.
             log.exception("the sweep failed, the next one follows in %s s", settings.SWEEP_SECONDS)
         await asyncio.sleep(settings.SWEEP_SECONDS)
+
+
+async def _keep_alive() -> None:
+    """Whoever follows a group as a node or as its host lives."""
+    if kept := {session.keeps for session in hub.sessions() if isinstance(session.keeps, Kept)}:
+        await threads.run(mesh_leases.renew, kept)
 
 
 async def _check_sign_ins() -> None:

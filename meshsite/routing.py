@@ -8,22 +8,34 @@ from django.urls import path, re_path
 
 from groups.graphql.http import GraphQLDoor
 from groups.graphql.subscriptions import SubscriptionDoor
-from meshsite.credentials import authenticate
-from realtime.consumers import UserConsumer
+from groups.mesh_following import group_stream
+from meshsite.credentials import authenticate, authenticate_with_key
+from meshsite.other_origins import HEADERS
+from realtime.consumers import StreamConsumer
 from realtime.poll import PollDoor
 
-_user = UserConsumer.as_asgi(authenticate=authenticate)
+_user = StreamConsumer.as_asgi(authenticate=authenticate)
+_group = StreamConsumer.as_asgi(authenticate=authenticate_with_key, find=group_stream)
 
 _subscriptions: Any = SubscriptionDoor()
 
 websocket = URLRouter(
     [
-        path("ws/user/<str:user>", _user),
+        path("ws/user/<str:named>", _user),
+        path("ws/mesh/<str:named>", _group),
         *(path(name, _subscriptions) for name in ("graphql", "graphql/realtime", "graphql/connect")),
         # Everything else is nobody's stream: an answer with a code, not a handshake that fails without one.
         re_path(r"", _user),
     ]
 )
 
-poll = PollDoor(authenticate=authenticate)
+_polls = [
+    PollDoor(authenticate=authenticate),
+    PollDoor(authenticate=authenticate_with_key, path="/poll/mesh/", find=group_stream, headers=HEADERS),
+]
 graphql = GraphQLDoor()
+
+
+def poll_at(path: str) -> PollDoor | None:
+    """The long-poll that is at a path, if there is one."""
+    return next((door for door in _polls if path.startswith(door.path)), None)

@@ -5,26 +5,32 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal, NamedTuple
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from realtime.errors import UnknownMethod
 
-Scope = Literal["read", "write", "moderate"]
+Scope = Literal["read", "write", "moderate", "mesh"]
 ALL_SCOPES: frozenset[str] = frozenset({"read", "write", "moderate"})
+"""Of a person. `mesh` is what an API key of classrooms has instead, and only methods that say so take it."""
 
 
 @dataclass(frozen=True)
 class Caller:
     """Who calls. `credential` names the sign-in or token, so that its end can close what it opened."""
 
-    user: AbstractBaseUser
+    user: AbstractBaseUser | AnonymousUser
+    """Anonymous for an API key, which is nobody's."""
     scopes: frozenset[str] = ALL_SCOPES
     credential: str = ""
     session_key: str = field(default="", repr=False)
     """Of a sign-in with a cookie, to ask later whether it still holds."""
+    address: str = ""
+    """Where the call comes from, as far as proxies of ours vouch for it."""
+    domains: frozenset[str] = frozenset()
+    """In which alone the credential works, if there are some."""
 
 
 class Params(serializers.Serializer[Any]):
@@ -57,6 +63,8 @@ class Method:
     answer: Any
     """A TypedDict: the shape of the answer, for the OpenAPI document."""
     scope: Scope
+    scopes: frozenset[str]
+    """Any one of these suffices."""
     reads: bool
     """Changes nothing, so it may be a GET."""
     together: Together | None
@@ -76,6 +84,7 @@ def method(
     params: type[Params],
     answer: Any,
     scope: Scope,
+    or_scope: Scope | None = None,
     reads: bool | None = None,
     together: Together | None = None,
 ) -> Callable[[Run], Run]:
@@ -87,7 +96,9 @@ def method(
     def register(run: Run) -> Run:
         if name in METHODS:
             raise TypeError(f"two methods are called {name}")
-        METHODS[name] = Method(name, run, params, answer, scope, scope == "read" if reads is None else reads, together)
+        scopes = frozenset(filter(None, (scope, or_scope)))
+        only_reads = scope == "read" if reads is None else reads
+        METHODS[name] = Method(name, run, params, answer, scope, scopes, only_reads, together)
         return run
 
     return register
@@ -121,7 +132,7 @@ def call_together(name: str, calls: Sequence[tuple[Caller, Any]]) -> list[Any]:
 
 
 def _checked(found: Method, caller: Caller, params: Any, *, query: bool) -> dict[str, Any]:
-    if found.scope not in caller.scopes:
+    if found.scopes.isdisjoint(caller.scopes):
         raise PermissionDenied(_("This token lacks the scope %(scope)s.") % {"scope": found.scope})
     checked: dict[str, Any] = _serializer(found.params, query).run_validation(params)
     return checked

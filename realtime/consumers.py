@@ -1,4 +1,4 @@
-"""The WebSocket door: one socket per tab, device or program, reading the stream of its user."""
+"""The WebSocket door: one socket per tab, device or program, reading the stream of its user or of a group."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ from django.conf import settings
 from realtime import batches, leasing, threads
 from realtime.commands import Caller
 from realtime.direct_writer import DIRECT_WRITER
-from realtime.doors import Authenticate, Reader, Scope, open_session, query_of
+from realtime.doors import Authenticate, Find, Followed, Reader, Scope, open_session, own_stream, query_of
 from realtime.errors import Close, Problem, Refused, Unavailable, known, problem_of
 from realtime.hub import hub
 from realtime.reading import Cursor, follow, hello_of
@@ -35,16 +35,20 @@ class Ending(Enum):
     BYE = auto()
 
 
-class UserConsumer(AsyncWebsocketConsumer):
-    """`/ws/user/me`. Reads its frames in a loop of its own: the dispatch of Channels costs a thread hop per frame, and
-    a channel-layer channel per socket would carry what the hub brings already.
+class StreamConsumer(AsyncWebsocketConsumer):
+    """`/ws/user/me`, and paths of other streams with a `find` of their own.
+
+    Reads its frames in a loop of its own: the dispatch of Channels costs a thread hop per frame, and a channel-layer
+    channel per socket would carry what the hub brings already.
     """
 
     authenticate: Authenticate
+    find: Find
 
-    def __init__(self, *, authenticate: Authenticate) -> None:
+    def __init__(self, *, authenticate: Authenticate, find: Find = own_stream) -> None:
         super().__init__()
         self.authenticate = authenticate
+        self.find = find
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope = scope
@@ -56,10 +60,11 @@ class UserConsumer(AsyncWebsocketConsumer):
         try:
             caller = await threads.run(self.authenticate, scope)
             query = query_of(scope)
-            named = scope["url_route"]["kwargs"].get("user")
-            session = open_session(Reader.of(caller), named=named, asked_id=query.get("session"), transport=socket)
+            reader = Reader.of(caller)
+            followed = await self.find(reader, scope["url_route"]["kwargs"].get("named"), scope)
+            session = open_session(reader, followed, asked_id=query.get("session"), transport=socket)
             cursor = Cursor(query.get("epoch"), query.get("resume_from"))
-            ending = await _serve(session, caller, cursor, socket, receive)
+            ending = await _serve(session, followed, caller, cursor, socket, receive)
         except Unavailable:
             await socket.refuse(Refused(Close.OVERLOADED, "unavailable"))
         except Refused as refused:
@@ -70,18 +75,24 @@ class UserConsumer(AsyncWebsocketConsumer):
                 leasing.let_go(session, bye=ending is Ending.BYE)
 
 
-async def _serve(session: Session, caller: Caller, cursor: Cursor, socket: Socket, receive: Receive) -> Ending:
+async def _serve(
+    session: Session, followed: Followed, caller: Caller, cursor: Cursor, socket: Socket, receive: Receive
+) -> Ending:
     """Carry a session until its client goes away, and how. A client that does not take the close frame is cut off."""
     beat = _Beat(session)
     socket.start(session)
     try:
         async with asyncio.timeout(None) as deadline:
             socket.deadline = deadline
-            started = await follow(session, cursor)
+            started = await follow(session, cursor, leased=followed.leased)
             session.begin(hello_of(session, started), started.at, started.replay)
+            if followed.over and followed.last is not None:
+                session.close(Close.NOT_YOUR_STREAM, followed.last.code)
             beat.next()
             ending = await _read(session, caller, receive)
             if ending is Ending.BYE:
+                if followed.on_bye is not None:
+                    await threads.run(followed.on_bye)
                 await socket.say_closed(NORMAL)
             return ending
     except TimeoutError:

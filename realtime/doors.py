@@ -3,7 +3,7 @@
 import re
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple, Self
 from urllib.parse import parse_qs
 
@@ -12,7 +12,7 @@ from realtime.commands import Caller
 from realtime.errors import Close, Refused
 from realtime.hub import hub
 from realtime.relay import user_stream
-from realtime.session import Session, Transport
+from realtime.session import Last, Session, Transport
 
 Scope = Mapping[str, Any]
 """An ASGI scope."""
@@ -28,30 +28,54 @@ def query_of(scope: Scope) -> dict[str, str]:
     return {name: values[0] for name, values in query.items()}
 
 
-def open_session(
-    reader: "Reader", *, named: str | None, asked_id: str | None, transport: Transport, passing: bool = False
-) -> Session:
-    """A session for the reader's own stream, under the id that the client brought if it is one.
+class Followed(NamedTuple):
+    """A stream that somebody may follow, and how."""
 
-    `named` is whose stream the path asks for: "me" or the reader's id. Raises Refused for another one, and without the
-    scope `read`. Ids are looked up among the sessions of one user, so that somebody else's id opens nothing of theirs.
-    `passing` is for a connection that lasts no longer than one answer.
-    """
+    stream: str
+    leased: bool = True
+    """Whether a session takes a lease, by which its user is online; else it ends with its connection."""
+    last: Last | None = None
+    over: bool = False
+    """The stream has ended: what was missed is told, then the session ends, too."""
+    keeps: object = None
+    """What lives as long as the session does, for whoever renews that."""
+    on_bye: Callable[[], object] | None = None
+    """What happens when the client says `bye`. Blocks."""
+
+
+Find = Callable[["Reader", str | None, Scope], Awaitable[Followed]]
+"""From a reader, what the path names, and the ASGI scope to a stream. Raises Refused."""
+
+
+async def own_stream(reader: "Reader", named: str | None, scope: Scope) -> Followed:
+    """The reader's own, which the path calls "me" or by their id."""
     if named not in ("me", str(reader.user_id)):
         raise Refused(Close.NOT_YOUR_STREAM, "not_your_stream")
     if "read" not in reader.scopes:
         raise Refused(Close.FORBIDDEN, "scope_missing")
-    own = asked_id is not None and SESSION_ID.fullmatch(asked_id)
+    return Followed(user_stream(reader.user_id))
+
+
+def open_session(
+    reader: "Reader", followed: Followed, *, asked_id: str | None, transport: Transport, passing: bool = False
+) -> Session:
+    """A session, under the id that the client brought if it is one and the stream is of one user alone: in a stream of
+    many, somebody else's id would take their place. `passing` is for a connection that lasts no longer than one answer.
+    """
+    own = followed.leased and asked_id is not None and SESSION_ID.fullmatch(asked_id)
     session = Session(
         id=asked_id if own and asked_id else f"s_{secrets.token_urlsafe(12)}",
         user_id=reader.user_id,
-        stream=user_stream(reader.user_id),
+        stream=followed.stream,
         credential=reader.credential,
         transport=transport,
         worker=hub.worker,
         passing=passing,
     )
     session.session_key = reader.session_key
+    session.keeps = followed.keeps
+    # A poll brings the last event; that it was the last is the answer to the next one.
+    session.last = None if passing else followed.last
     return session
 
 
@@ -62,10 +86,12 @@ class Reader(NamedTuple):
     scopes: frozenset[str]
     credential: str
     session_key: str
+    domains: frozenset[str]
 
     @classmethod
     def of(cls, caller: Caller) -> Self:
-        return cls(caller.user.pk, caller.scopes, caller.credential, caller.session_key)
+        # Nobody has the id 0.
+        return cls(caller.user.pk or 0, caller.scopes, caller.credential, caller.session_key, caller.domains)
 
 
 class Remembering:
@@ -82,7 +108,9 @@ class Remembering:
         if b"ticket=" in scope["query_string"] or b"resume_token=" in scope["query_string"]:
             return await self._read(scope)
         now = clock.monotonic()
-        key = tuple(value for name, value in scope["headers"] if name in _WHO)
+        key = tuple(part for header in scope["headers"] if header[0] in _WHO for part in header)
+        if b"key=" in scope["query_string"]:
+            key += (b"?", query_of(scope).get("key", "").encode("utf-8", "surrogateescape"))
         while self._known and next(iter(self._known.values()))[0] < now:
             self._known.popitem(last=False)
         until, reader = self._known.get(key, (0.0, None))
@@ -99,6 +127,6 @@ class Remembering:
         return Reader.of(await threads.run(self._authenticate, scope))
 
 
-_WHO: Final = {b"authorization", b"cookie", b"origin", b"host"}
+_WHO: Final = {b"authorization", b"cookie", b"origin", b"host", b"x-api-key"}
 REMEMBERED_SECONDS: Final = 5.0
 """Shorter than the hub remembers what ended, so that nothing that ended is taken for good."""

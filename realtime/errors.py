@@ -23,6 +23,7 @@ CODES = {
     "conversion_refused": "A private channel stays private: what is in it was written in confidence.",
     "deactivated": "The account was deactivated.",
     "direct_channel": "The members of a direct channel are fixed.",
+    "domain_taken": "Another workspace looks after the classroom domain.",
     "forbidden": "You may see it, but not do this with it.",
     "hole": "The session lost its place. Come back with your cursor.",
     "idempotency_conflict": "The client_msg_id was used for another message.",
@@ -31,6 +32,9 @@ CODES = {
     "invite_unusable": "The invite is used up, expired or revoked.",
     "last_owner": "Nobody else could manage the workspace then. Make somebody else an owner first.",
     "mention_unconfirmed": "@channel or @here would tell many people; the text says how many. Send `confirm_mentions`.",
+    "mesh_group_full": "The group holds as many nodes, or is followed by as many, as a group may have.",
+    "mesh_group_not_found": "There is no such group in this domain, or it is over.",
+    "mesh_node_not_found": "The node is not in the group. Join again.",
     "method_not_allowed": "A method that changes something needs POST; the long-poll needs GET.",
     "name_taken": "There is a channel of this name in the workspace.",
     "new_epoch": "The streams began anew. Come back; you are told what you missed.",
@@ -40,6 +44,7 @@ CODES = {
     "not_acceptable": "The answer is JSON, which the Accept header refuses.",
     "not_found": "It does not exist, or you may not see it.",
     "not_signed_in": "Credentials are missing, wrong, expired or revoked.",
+    "not_the_host": "Only who made the group, with the same credentials and its host's id, may do this.",
     "not_your_stream": "The path names another user, or nothing.",
     "origin_not_allowed": "A page of another site used your cookie.",
     "rate_limited": "Too many calls; `retry_after` is in seconds.",
@@ -52,6 +57,7 @@ CODES = {
     "thread_full": "The thread has as many followers as a thread can have.",
     "too_large": "The body or frame is above its limit.",
     "too_many_invites": "The workspace has too many open invites. Revoke some first.",
+    "too_many_keys": "The workspace has too many classroom keys. Revoke some first.",
     "too_many_mentions": "A message names at most 50 people.",
     "too_many_pins": "The channel has 100 pinned messages; take one off first.",
     "too_many_reactions": "The message has 50 different emoji, or 5,000 reactions in all.",
@@ -85,6 +91,18 @@ class NotAMember(PermissionDenied):
     """The caller sees the channel but has to join it first: 403."""
 
     code = "not_a_member"
+
+
+class NotThere(ObjectDoesNotExist):
+    """It does not exist: 404. `code` says what."""
+
+    code = "not_found"
+
+
+class Forbidden(PermissionDenied):
+    """It is there, but the caller may not do this with it: 403. `code` says why."""
+
+    code = "forbidden"
 
 
 class Silenced(PermissionDenied):
@@ -172,6 +190,8 @@ def problem_of(error: Exception) -> Problem | None:
             return _invalid(_flat(error.detail))
         case ValidationError():
             return replace(_invalid(_by_field(error)), code=_code_of(error))
+        case NotThere():
+            return Problem(404, error.code, _("Not found"), str(error))
         case ObjectDoesNotExist():
             return Problem(404, "not_found", _("Not found"), _("It does not exist, or you may not see it."))
         case NotAMember():
@@ -181,6 +201,8 @@ def problem_of(error: Exception) -> Problem | None:
                 "until": f"{error.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
             }
             return Problem(403, error.code, _("Muted"), until)
+        case Forbidden():
+            return Problem(403, error.code, _("Not allowed"), str(error))
         case PermissionDenied():
             return Problem(403, "forbidden", _("Not allowed"), str(error) or _("You may not do this."))
         case Conflict():

@@ -1,29 +1,31 @@
 """The long-poll door, for networks that block WebSockets: the same sessions, frames and cursors.
 
-An ASGI route in front of Django: while a client waits it holds no thread and no database connection, only a session in
-the hub, which the event itself wakes.
+An ASGI route in front of Django: while a client waits it holds no thread and no database connection, and no task where
+the server can park it, only a session in the hub, which the event itself wakes.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from http import HTTPStatus
 from math import ceil
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 from django.conf import settings
 
 from realtime import leasing
-from realtime.doors import Authenticate, Remembering, Scope, open_session, query_of
+from realtime.doors import Authenticate, Find, Remembering, Scope, open_session, own_stream, query_of
 from realtime.errors import Close, Refused, Unavailable
 from realtime.hub import hub
+from realtime.parking import PARKING, Parked, Parking
 from realtime.reading import Cursor, follow, hello_of
 from realtime.session import Session
 
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
-PATH: Final = "/poll/user/"
+Headers = Iterable[tuple[bytes, bytes]]
+
 MOST_SECONDS: Final = 50.0
 """Proxies cut a silent request at 60 s."""
 TICK_SECONDS: Final = 0.25
@@ -40,29 +42,45 @@ _STATUS = {
 
 
 class PollDoor:
-    """`GET /poll/user/me?session=&epoch=&since=&wait=`."""
+    """`GET /poll/user/me?session=&epoch=&since=&wait=`, and paths of other streams with a `find` of their own.
 
-    def __init__(self, *, authenticate: Authenticate) -> None:
+    `headers` go with every answer; where there are some, a browser that asks with OPTIONS is answered, too.
+    """
+
+    def __init__(
+        self,
+        *,
+        authenticate: Authenticate,
+        path: str = "/poll/user/",
+        find: Find = own_stream,
+        headers: Headers = (),
+    ) -> None:
+        self.path = path
         self._reader_of = Remembering(authenticate)
+        self._find = find
+        self._headers = tuple(headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        waiting = _Waiting()
+        if scope["method"] == "OPTIONS" and self._headers:
+            await _respond(send, _Answer(204, b"", ""), self._headers)
+            return
+        waiting = _Waiting(self._headers)
         try:
             seconds = await self._begin(scope, waiting)
+            parking = scope.get("extensions", {}).get(PARKING)
+            if parking is not None and waiting.park(parking, seconds):
+                return
             answer = await waiting.answer(receive, seconds)
-        except Unavailable:
-            await _respond(send, 503, _problem(Refused(Close.OVERLOADED, "unavailable")), "application/problem+json")
-        except Refused as refused:
-            await _respond(send, _STATUS.get(refused.close, 503), _problem(refused), "application/problem+json")
+        except (Refused, Unavailable) as error:
+            waiting.free()
+            await _respond(send, _refusal(error), self._headers)
+        except BaseException:
+            waiting.free()
+            raise
         else:
+            waiting.free()
             if answer is not None:
-                await _respond(send, 200, answer, "application/json")
-        finally:
-            if waiting.session is not None:
-                hub.remove(waiting.session)
-                leasing.let_go(waiting.session)
-                # They know each other, and would stay together until Python looks for such cycles.
-                waiting.session = None
+                await _respond(send, answer, self._headers)
 
     async def _begin(self, scope: Scope, waiting: "_Waiting") -> float:
         """Open the session; how long to wait for frames. What was asked for is not kept meanwhile."""
@@ -71,30 +89,48 @@ class PollDoor:
         reader = await self._reader_of(scope)
         query = query_of(scope)
         seconds = _seconds(query.get("wait"))
-        named = scope["path"].removeprefix(PATH)
+        followed = await self._find(reader, scope["path"].removeprefix(self.path), scope)
         if isinstance(scope["headers"], list):
             scope["headers"].clear()  # a kilobyte or more, which the server keeps until the answer
-        session = open_session(reader, named=named, asked_id=query.get("session"), transport=waiting, passing=True)
+        session = open_session(reader, followed, asked_id=query.get("session"), transport=waiting, passing=True)
         waiting.session = session
-        started = await follow(session, Cursor(query.get("epoch"), query.get("since")))
+        started = await follow(session, Cursor(query.get("epoch"), query.get("since")), leased=followed.leased)
+        if followed.over and followed.last is not None and not started.replay:
+            raise Refused(Close.NOT_YOUR_STREAM, followed.last.code)
         if started.is_new or started.mode == "resume_failed":
             waiting.hello = orjson.dumps(hello_of(session, started))
         session.begin(None, started.at, started.replay)
         return seconds if started.mode == "resumed" else 0.0
 
 
+class _Answer(NamedTuple):
+    status: int
+    body: bytes
+    content_type: str
+
+
 class _Waiting:
-    """The transport of one poll. Its task waits for the client to go away, and is woken out of that by frames."""
+    """The transport of one poll. Frames wake it, or its time does.
 
-    __slots__ = ("_ready", "_timeout", "hello", "session")
+    Where the server offers it, the request is parked: nothing of it is left but this. Else its task waits for the
+    client to go away, and is woken out of that.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_headers", "_parked", "_ready", "_tick", "_timeout", "hello", "session")
+
+    def __init__(self, headers: Headers = ()) -> None:
+        self._headers = headers
         self.session: Session | None = None
         self.hello = b""
         self._ready = False
         self._timeout: asyncio.Timeout | None = None
+        self._parked: Parked | None = None
+        self._tick = 0
 
     def wake(self) -> None:
+        if self._parked is not None and not self._ready:
+            # Later in this turn of the loop: what comes together goes together.
+            asyncio.get_running_loop().call_soon(self._end)
         self._ready = True
         if self._timeout is not None and not self._timeout.expired():
             self._timeout.reschedule(asyncio.get_running_loop().time())
@@ -103,16 +139,49 @@ class _Waiting:
     def close(self, close: Close) -> None:
         self.wake()
 
-    async def answer(self, receive: Receive, seconds: float) -> bytes | None:
-        """The body of the answer, with frames or after so many seconds; None when nobody waits for it any more."""
+    def park(self, parking: Parking, seconds: float) -> bool:
+        """Wait without a task, if there is anything to wait for."""
+        if not seconds or self._ready:
+            return False
+        self._tick = _deadlines.add(self, seconds)
+        self._parked = parking.park(self.free)
+        return True
+
+    async def answer(self, receive: Receive, seconds: float) -> _Answer | None:
+        """The answer, with frames or after so many seconds; None when nobody waits for it any more."""
         if seconds and not self._ready and await self._gone(receive, seconds):
             return None
+        return self._answer()
+
+    def free(self) -> None:
+        """Nobody waits any more. The session goes; its lease lasts."""
+        session, self.session = self.session, None  # they know each other, which only the collector would end
+        if self._parked is not None:
+            self._parked = None
+            _deadlines.discard(self, self._tick)
+        if session is not None:
+            hub.remove(session)
+            leasing.let_go(session)
+
+    def _end(self) -> None:
+        """Answer a parked request, if its client is still there."""
+        parked = self._parked
+        if parked is not None:
+            try:
+                answer = self._answer()
+            except Refused as refused:
+                answer = _refusal(refused)
+            self.free()
+            parked.respond(answer.status, _headers(answer, self._headers), answer.body)
+
+    def _answer(self) -> _Answer:
         session = self.session
         assert session, "it has begun"
         if session.closed is not None:
             raise Refused(session.closed, session.closed_code)
         frames = b",".join(filter(None, [self.hello, session.take_all()]))
-        return b'{"frames":[%b],"epoch":%b,"seq":%d}' % (frames, orjson.dumps(session.epoch), session.seq)
+        body = b'{"frames":[%b],"epoch":%b,"seq":%d}' % (frames, orjson.dumps(session.epoch), session.seq)
+        return _Answer(200, body, "application/json")
 
     async def _gone(self, receive: Receive, seconds: float) -> bool:
         """Wait, no longer than that; whether the client went away meanwhile."""
@@ -168,21 +237,25 @@ def _seconds(wait: str | None) -> float:
     return min(seconds, MOST_SECONDS)
 
 
-def _problem(refused: Refused) -> bytes:
+def _refusal(error: Refused | Unavailable) -> _Answer:
+    refused = error if isinstance(error, Refused) else Refused(Close.OVERLOADED, "unavailable")
     status = _STATUS.get(refused.close, 503)
     title = HTTPStatus(status).phrase
-    return orjson.dumps({"type": "about:blank", "title": title, "status": status, "code": refused.code})
+    problem = {"type": "about:blank", "title": title, "status": status, "code": refused.code}
+    return _Answer(status, orjson.dumps(problem), "application/problem+json")
 
 
-async def _respond(send: Send, status: int, body: bytes, content_type: str) -> None:
-    headers = [
-        (b"content-type", content_type.encode()),
-        (b"content-length", b"%d" % len(body)),
-        (b"cache-control", b"no-store"),
-    ]
-    if status == HTTPStatus.UNAUTHORIZED:
+def _headers(answer: _Answer, of_door: Headers) -> list[tuple[bytes, bytes]]:
+    headers = [*of_door, (b"content-length", b"%d" % len(answer.body)), (b"cache-control", b"no-store")]
+    if answer.content_type:
+        headers.append((b"content-type", answer.content_type.encode()))
+    if answer.status == HTTPStatus.UNAUTHORIZED:
         headers.append((b"www-authenticate", b"Bearer"))
-    elif status == HTTPStatus.SERVICE_UNAVAILABLE:
+    elif answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers.append((b"retry-after", b"1"))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    return headers
+
+
+async def _respond(send: Send, answer: _Answer, of_door: Headers) -> None:
+    await send({"type": "http.response.start", "status": answer.status, "headers": _headers(answer, of_door)})
+    await send({"type": "http.response.body", "body": answer.body})

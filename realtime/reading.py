@@ -50,7 +50,7 @@ class CatchUp:
     missed: tuple[int, int] | None = None
     replay: list[tuple[int, Entry]] = field(default_factory=list)
     is_new: bool = False
-    """The session had no lease: for everybody else it begins with this."""
+    """The session had no lease, or takes none and had no cursor: it begins with this."""
 
 
 async def follow(session: Session, cursor: Cursor, *, leased: bool = True) -> CatchUp:
@@ -64,7 +64,7 @@ async def follow(session: Session, cursor: Cursor, *, leased: bool = True) -> Ca
     hub.add(session)
     session.on_hole = _heal
     try:
-        return await _catch_up(session, cursor, _take_and_read if leased else _read)
+        return await _catch_up(session, cursor, _take_and_read if leased else _read_only)
     except Unavailable as error:
         raise Refused(Close.OVERLOADED, "unavailable") from error
 
@@ -84,6 +84,10 @@ async def _catch_up(session: Session, cursor: Cursor, read: Callable[[Session, C
 def _take_and_read(session: Session, cursor: Cursor) -> CatchUp:
     is_new = leasing.take(session)
     return replace(_read(session, cursor), is_new=is_new)
+
+
+def _read_only(session: Session, cursor: Cursor) -> CatchUp:
+    return replace(_read(session, cursor), is_new=cursor.seq is None)
 
 
 def _read(session: Session, cursor: Cursor) -> CatchUp:
@@ -108,16 +112,16 @@ def hello_of(session: Session, started: CatchUp) -> dict[str, Any]:
         "type": "hello",
         "v": 1,
         "session": session.id,
-        "user_id": session.user_id,
+        "user_id": session.user_id or None,
         "epoch": started.at.epoch,
         "seq": started.at.seq,
         "mode": started.mode,
         "reason": started.reason,
         "missed": None if started.missed is None else {"from": started.missed[0], "to": started.missed[1]},
         "replayed": len(started.replay),
-        "resume_token": resume_tokens.issue(session),
+        "resume_token": resume_tokens.issue(session) if session.leased else None,
         "ping_seconds": settings.PING_SECONDS,
-        "lease_seconds": settings.LEASE_SECONDS,
+        "lease_seconds": settings.LEASE_SECONDS if session.leased else None,
         "server_time": clock.stamp(clock.now()),
     }
 

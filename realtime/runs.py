@@ -37,6 +37,10 @@ class Run:
             )
         return self._template % (seq if self.count == 1 else tuple(range(seq, seq + self.count)))
 
+    def holds(self, name: str) -> bool:
+        """Whether an event of this name is in it."""
+        return any(entry.name == name for entry in self._entries)
+
     def after(self, count: int) -> "Run":
         """Without the first ones."""
         return Run(self._entries[count:], self.era)

@@ -5,7 +5,7 @@ All methods run on the event loop and none awaits, so no two of them interleave.
 
 import secrets
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import orjson
 from django.conf import settings
@@ -17,6 +17,13 @@ from realtime.runs import Run
 from realtime.streams import Entry, Position
 
 Mode = Literal["fresh", "resumed", "resume_failed"]
+
+
+class Last(NamedTuple):
+    """The event that ends a stream, and the code with which those who follow it are sent away then."""
+
+    event: str
+    code: str
 
 
 class Transport(Protocol):
@@ -34,7 +41,7 @@ class Session:
 
     __slots__ = (
         *("id", "user_id", "stream", "credential", "session_key", "epoch", "closed", "closed_code", "on_hole"),
-        *("lease", "leased", "over"),
+        *("lease", "leased", "over", "last", "keeps"),
         *("_transport", "_seq", "_held", "_outbox", "_outbox_frames", "_outbox_bytes"),
         *("_heard_at", "_next_ping_at", "_pinged_at", "answering"),
     )
@@ -55,6 +62,9 @@ class Session:
         self.leased = False
         self.over = False
         """Its transport ended."""
+        self.last: Last | None = None
+        self.keeps: object = None
+        """What lives as long as it, for whoever renews that."""
         self.user_id = user_id
         self.stream = stream
         self.credential = credential
@@ -205,6 +215,8 @@ class Session:
             self.close(Close.OVERLOADED, "too_slow")
         else:
             self._transport.wake()
+        if self.last is not None and isinstance(what, Run) and what.holds(self.last.event):
+            self.close(Close.NOT_YOUR_STREAM, self.last.code)
 
     def _pop(self) -> tuple[int, Run | bytes]:
         seq, what, frames, size = self._outbox.pop(0)

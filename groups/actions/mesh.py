@@ -10,7 +10,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
-from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet, Sum
 from django.db.models.functions import Length
@@ -29,7 +29,7 @@ from groups.mesh_events import (
 from groups.models import MeshDomain, MeshGroup, MeshNode, MeshReceipt, MeshValue
 from groups.models.mesh import ID_CHARACTERS, Ended
 from realtime import clock
-from realtime.errors import Unavailable
+from realtime.errors import Forbidden, NotThere, Unavailable
 from realtime.events import Event
 from realtime.publish import Audience, audience_kind, publish
 
@@ -55,16 +55,22 @@ RECEIPTS_KEPT = timedelta(minutes=10)
 ENDED_KEPT = timedelta(days=1)
 
 
-class GroupNotFound(ObjectDoesNotExist):
+class GroupNotFound(NotThere):
     """There is no such group, or it is over. Clients disconnect."""
 
+    code = "mesh_group_not_found"
 
-class NodeNotFound(ObjectDoesNotExist):
+
+class NodeNotFound(NotThere):
     """The node is not in the group. Clients disconnect."""
 
+    code = "mesh_node_not_found"
 
-class NotTheHost(PermissionDenied):
+
+class NotTheHost(Forbidden):
     """Only the host may do this. Clients disconnect."""
+
+    code = "not_the_host"
 
 
 class GroupFull(ValidationError):
@@ -198,7 +204,7 @@ def dissolve_group(*, group_id: str, domain: str, host_id: str, key: str = "") -
         group = _found(MeshGroup.objects.select_for_update(), group_id, domain)
         if group is None or group.ended == Ended.HOST:
             raise GroupNotFound(f"Group not found: {group_id}@{domain}")
-        if not _is_host(group, host_id, key):
+        if not is_host(group, host_id, key):
             raise NotTheHost("Only the host can dissolve the group")
         return _end(group, Ended.HOST)
 
@@ -207,7 +213,7 @@ def renew_heartbeat(*, group_id: str, domain: str, host_id: str, key: str = "") 
     """A sign of life of the host. It does not move `expires_at`. Raises GroupNotFound and NotTheHost."""
     with transaction.atomic():
         group = lock_live_group(group_id, domain)
-        if not _is_host(group, host_id, key):
+        if not is_host(group, host_id, key):
             raise NotTheHost("Only the host can renew the heartbeat")
         group.heartbeat_at = clock.now()
         group.save(update_fields=["heartbeat_at"])
@@ -316,6 +322,11 @@ def live_group(group_id: str, domain: str) -> MeshGroup:
 def lock_live_group(group_id: str, domain: str) -> MeshGroup:
     """`live_group`, locked until the transaction ends: what follows happens in the order of its stream."""
     return _alive(_found(MeshGroup.objects.select_for_update(), group_id, domain), group_id, domain)
+
+
+def is_host(group: MeshGroup, host_id: str, key: str) -> bool:
+    """Lists show the ids of hosts, so whoever brings another key than the host did is none, whatever id they know."""
+    return group.host_id == host_id and (not key or not group.host_key or key == group.host_key)
 
 
 def sweep() -> int:
@@ -448,11 +459,6 @@ def _found(groups: QuerySet[MeshGroup], group_id: str, domain: str) -> MeshGroup
     if str(pk) != group_id or not _storable(domain):
         return None
     return next(iter(groups.filter(pk=pk, domain=domain)), None)
-
-
-def _is_host(group: MeshGroup, host_id: str, key: str) -> bool:
-    """Lists show the ids of hosts, so whoever brings another key than the host did is none, whatever id they know."""
-    return group.host_id == host_id and (not key or not group.host_key or key == group.host_key)
 
 
 def _alive(group: MeshGroup | None, group_id: str, domain: str) -> MeshGroup:
