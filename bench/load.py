@@ -4,7 +4,8 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,14 +59,27 @@ def can_compile() -> bool:
 
 def run(mode: str, target: Target, *, on_phase: OnPhase = lambda name: None, **options: object) -> Result:
     """Run the client to its end. Raises LoadFailed with the reason that it gave."""
-    words = ["--port", target.port, "--people", target.people, "--style", target.style, "--hello", int(target.greets)]
+    words: list[object] = ["--port", target.port, "--people", target.people]
+    words += ["--style", target.style, "--hello", int(target.greets)]
     words += ["--path", target.poll_path if mode == "poll" else target.path, "--publish-path", target.publish_path]
-    for name, value in options.items():
-        words += [f"--{name.replace('_', '-')}", value]
+    return _told_by([compiled(), mode, *words], mode, target, on_phase, options)
+
+
+def run_classroom(target: Target, *, on_phase: OnPhase = lambda name: None, **options: object) -> Result:
+    """Run the load client of classrooms to its end. Raises LoadFailed with the reason that it gave."""
+    words = [sys.executable, "-m", "bench.classroom", "--port", target.port]
+    return _told_by(words, "classroom", target, on_phase, options)
+
+
+def _told_by(
+    words: Sequence[object], mode: str, target: Target, on_phase: OnPhase, options: Mapping[str, object]
+) -> Result:
+    more = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", value)]
     with (
         pinned(LOAD_CORE),
         subprocess.Popen(
-            [compiled(), mode, *map(str, words)],
+            [*map(str, words), *map(str, more)],
+            cwd=BENCH.parent,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from bench import publish, scenarios, servers
+from bench.classroom import KEY
 from bench.load import BUILD, SERVER_CORE, Target, compiled, pinned
 from bench.scenarios import PRESENCE_MEMBERS, Row, Sizes
 from bench.servers import Database, Start, Store
@@ -35,9 +36,12 @@ QUICK = Sizes(
     turns=1,
     online=(100, 320),
     leaving_seconds=2.0,
+    classes=2,
+    pupils=8,
+    lesson_seconds=3.0,
 )
 PACKAGES = ("django", "channels", "channels-redis", "uvicorn", "uvloop", "httptools", "websockets", "orjson", "psycopg")
-SCENARIOS = ("fan-out", "connect", "long-poll", "message.send", "presence")
+SCENARIOS = ("fan-out", "connect", "long-poll", "message.send", "presence", "classroom")
 
 Scenario = Callable[[Target, Sizes], list[Row]]
 
@@ -105,6 +109,8 @@ def run(sizes: Sizes, wanted: tuple[str, ...] | list[str] = SCENARIOS) -> Iterat
                 yield from send(sizes, database, store)
     if "presence" in wanted:
         yield from presence(sizes)
+    if "classroom" in wanted:
+        yield from classroom(sizes)
 
 
 def send(sizes: Sizes, database: Database, store: Store) -> Iterator[Row]:
@@ -138,6 +144,31 @@ def presence(sizes: Sizes) -> Iterator[Row]:
             ) as target,
         ):
             yield from scenarios.presence(target, sizes, online=online, streams=store, everybody=online <= members)
+
+
+def classroom(sizes: Sizes) -> Iterator[Row]:
+    """A lesson in which half of the pupils poll, on each store; and, shorter, ones in which none and all do."""
+    some = sizes.lesson_seconds / 4
+    plans: list[tuple[Database, Store, float, float]] = [
+        ("SQLite", "memory", 0.5, sizes.lesson_seconds),
+        ("SQLite", "memory", 0.0, some),
+        ("SQLite", "memory", 1.0, some),
+        ("PostgreSQL", "Redis", 0.5, some),
+    ]
+    for database, store, polling, seconds in plans:
+        with (
+            servers.stores(database, store) as (databases, redis_url, beside),
+            servers.meshsite(
+                1,
+                databases=databases,
+                redis_url=redis_url,
+                beside=beside,
+                variables={"MESH_API_KEYS": KEY, "MESH_CALLS_PER_MINUTE": 900_000_000},
+            ) as target,
+        ):
+            yield from scenarios.classroom(
+                target, sizes, database=database, streams=store, polling=polling, seconds=seconds
+            )
 
 
 def machine() -> dict[str, Any]:

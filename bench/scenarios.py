@@ -21,6 +21,10 @@ PRESENCE_MEMBERS: Final = 300
 WATCHED: Final = 50
 """Whom a page shows, and so asks to be told of."""
 
+REPORTS: Final = 15.0
+BATCHES: Final = 2.0
+"""A second, in each classroom: what the makers of its editor aim at (smalruby3-gui#444)."""
+
 
 @dataclass(frozen=True)
 class Sizes:
@@ -35,6 +39,9 @@ class Sizes:
     turns: int = 3
     online: tuple[int, ...] = (100, 1000, 5000)
     leaving_seconds: float = 4.0
+    classes: int = 10
+    pupils: int = 40
+    lesson_seconds: float = 60.0
     event_bytes: int = 480
     """Of the peers' events: as many as ours have."""
 
@@ -207,6 +214,43 @@ def presence(target: Target, sizes: Sizes, *, online: int, streams: str, everybo
             "told_of_drops": stages["some dropped"]["presences"] + stages["all dropped"]["presences"],
             "ms_per_drop": 1e3 * marks.cpu_between("some left", "all dropped") / online,
             "others": marks.others_between("some dropped", "some left"),
+        }
+    ]
+
+
+def classroom(
+    target: Target, sizes: Sizes, *, database: str, streams: str, polling: float, seconds: float
+) -> list[Row]:
+    """Groups of nodes of which this share polls, at 15 reports and 2 events a second and group; nothing may be lost."""
+    marks = Marks(target)
+    options = {"groups": sizes.classes, "nodes": sizes.pupils, "polling": polling, "seconds": seconds}
+    told = load.run_classroom(target, on_phase=marks.mark, reports=REPORTS, batches=BATCHES, **options)
+    cpu = marks.cpu_between("begin", "end")
+    names = ("frame", "poll", "event_polled", "call")
+    return [
+        {
+            "scenario": "classroom",
+            "server": target.name,
+            "database": database,
+            "streams": streams,
+            "groups": sizes.classes,
+            "nodes": sizes.pupils,
+            "polling": polling,
+            "seconds": told["seconds"],
+            "published_per_second": told["published"] / told["seconds"],
+            "frames_per_second": told["frames"] / told["seconds"],
+            "polls_per_second": told["polls"] / told["seconds"],
+            "delivered": told["frames"] + told["polled_events"],
+            "us_per_frame_with_all": 1e6 * cpu / max(1, told["frames"]),
+            "ms_per_call_with_all": 1e3 * cpu / (told["calls"] + told["polls"]),
+            "share_of_a_core": cpu / (marks.at["end"] - marks.at["begin"]),
+            "ms_per_call_beside": {
+                name: 1e3 * used / (told["calls"] + told["polls"])
+                for name, used in marks.beside_between("begin", "end").items()
+            },
+            "frame_bytes": told["frame_bytes"],
+            **{f"{name}_p{share}_ms": told[f"{name}_p{share}_ms"] for name in names for share in (50, 95, 99, 100)},
+            "others": marks.others_between("begin", "end"),
         }
     ]
 
