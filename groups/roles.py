@@ -23,6 +23,8 @@ class Deed(StrEnum):
     SET_ROLE = "set_role"
     REMOVE_MEMBER = "remove_member"
     SILENCE_MEMBER = "silence_member"
+    TAKE_DOMAIN = "take_domain"
+    RUN_CLASSROOM = "run_classroom"
     CREATE_CHANNEL = "create_channel"
     JOIN_CHANNEL = "join_channel"
 
@@ -65,6 +67,16 @@ RIGHTS: Final[dict[Deed, Right]] = {
     ),
     Deed.SILENCE_MEMBER: Right(
         "Let a member only read for a time (whom: below)", _MODERATORS, _("Only moderators may silence members.")
+    ),
+    Deed.TAKE_DOMAIN: Right(
+        "Take the classroom domain of one's own address into the workspace",
+        _MANAGERS,
+        _("Only owners and admins may take a domain."),
+    ),
+    Deed.RUN_CLASSROOM: Right(
+        "Look after the workspace's classrooms: see, start and stop groups, let a school poll, make and revoke keys",
+        _MODERATORS,
+        _("Only moderators may look after classrooms."),
     ),
     Deed.CREATE_CHANNEL: Right("Make public and private channels", _ALL_BUT_GUESTS, _("Guests cannot make channels.")),
     Deed.JOIN_CHANNEL: Right(

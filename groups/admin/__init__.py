@@ -2,8 +2,8 @@
 
 from django.contrib import admin
 
-from groups.admin import accounts, audit, messages, workspaces
+from groups.admin import accounts, audit, classrooms, messages, workspaces
 
 admin.site.site_header = admin.site.site_title = "Meshsite"
 
-__all__ = ["accounts", "audit", "messages", "workspaces"]
+__all__ = ["accounts", "audit", "classrooms", "messages", "workspaces"]

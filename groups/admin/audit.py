@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from groups.admin.measures import ReadOnlyAdmin
 from groups.models import AuditEntry, User, Workspace
 
-PAGES = {"message": "message", "user": "user", "invite": "invite", "token": "apitoken"}
+PAGES = {"token": "apitoken"}
 """The admin page of what a target names."""
 
 

@@ -2,6 +2,7 @@
 
 from groups.api import (
     channels,
+    classrooms,
     cursors,
     mentions,
     mesh,
@@ -17,6 +18,7 @@ from groups.api import (
 
 __all__ = [
     "channels",
+    "classrooms",
     "cursors",
     "mentions",
     "mesh",

@@ -1,6 +1,5 @@
 """The root fields. Each parses nothing and decides nothing: it calls one action or reading and shapes the answer."""
 
-import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,7 @@ from groups.mesh_events import MeshEventPayload, MeshEventsFired, MeshGroupDisso
 from groups.mesh_log import Logged
 from groups.mesh_readings import Status
 from groups.models import MeshGroup, MeshNode
+from groups.models.mesh import domain_of
 from realtime import clock
 
 Json = dict[str, Any]
@@ -29,8 +29,7 @@ class Roots:
     address: str
 
     def createDomain(self, info: Info) -> str:
-        secret = settings.MESH_SECRET_KEY + (self.address or "none")
-        return f"{zlib.crc32(secret.encode()):x}"
+        return domain_of(self.address)
 
     def createGroup(
         self,

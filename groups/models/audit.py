@@ -24,6 +24,8 @@ class AuditAction(models.TextChoices):
     USER_REACTIVATED = "user.reactivated", _("account opened again")
     INVITE_REVOKED = "invite.revoked", _("invite revoked")
     TOKEN_REVOKED = "token.revoked", _("token revoked")
+    DOMAIN_ASSIGNED = "domain.assigned", _("classroom domain given to a workspace")
+    KEY_REVOKED = "key.revoked", _("classroom key revoked")
 
 
 class AuditEntry(models.Model):

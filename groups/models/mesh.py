@@ -95,6 +95,13 @@ class MeshGroup(models.Model):
         return f"mesh:{self.pk}"
 
     @property
+    def listed(self) -> bool:
+        """As the queryset's: one second stricter than neither expired nor silent."""
+        now = _whole(clock.now())
+        beaten = _whole(self.heartbeat_at) > now - timedelta(seconds=settings.MESH_HOST_HEARTBEAT_TTL_SECONDS)
+        return self.ended is None and _whole(self.expires_at) > now and beaten
+
+    @property
     def expired(self) -> bool:
         """Past its time. The very second of the limit is not past it."""
         return _whole(clock.now()) > _whole(self.expires_at)
@@ -253,7 +260,7 @@ class MeshKey(models.Model):
 
 
 def domain_of(address: str) -> str:
-    """The domain of all who come from an address: CRC-32 in hex without leading zeros, so that a school finds itself."""
+    """The domain of all who come from an address: CRC-32 in hex without leading zeros. So a school finds itself."""
     return f"{zlib.crc32((settings.MESH_SECRET_KEY + (address or 'none')).encode()):x}"
 
 

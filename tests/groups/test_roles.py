@@ -12,7 +12,7 @@ from groups import roles
 from groups.actions.membership import add_members
 from groups.actions.messages import edit_message
 from groups.actions.moderation import silence_member
-from groups.models import Channel, ChannelMember, Mention, Message, User, Workspace, WorkspaceMember
+from groups.models import Channel, ChannelMember, Mention, MeshDomain, Message, User, Workspace, WorkspaceMember
 from groups.models.channel import ChannelRole
 from groups.models.workspace import Role
 from groups.roles import OVER, RIGHTS, Deed
@@ -102,12 +102,34 @@ def in_workspace_channel(**more: Any) -> Try:
     return lambda scene: scene.call("channel.create", workspace_id=scene.workspace.pk, **more)
 
 
+def in_classroom(verb: str, **more: Any) -> Try:
+    return lambda scene: scene.call(f"classroom.{verb}", domain=_domain_of(scene), **more)
+
+
+def makes_key(scene: Scene) -> Answer:
+    domains = [_domain_of(scene)]
+    return scene.call("classroom.make_key", workspace_id=scene.workspace.pk, label="3B", domains=domains)
+
+
+def _domain_of(scene: Scene) -> str:
+    MeshDomain.objects.get_or_create(name="school", workspace=scene.workspace)
+    return "school"
+
+
 TRIES: dict[Deed, list[Try]] = {
     Deed.UPDATE_WORKSPACE: [in_workspace("update", name="Looms"), in_workspace("update", open=True)],
     Deed.INVITE: [in_workspace("invite"), in_workspace("invites")],
     Deed.SET_ROLE: [to_bob("workspace.set_role", role="moderator")],
     Deed.REMOVE_MEMBER: [to_bob("workspace.remove_member")],
     Deed.SILENCE_MEMBER: [lambda scene: silenced(scene, scene.bob)],
+    Deed.TAKE_DOMAIN: [lambda scene: scene.call("classroom.take_domain", workspace_id=scene.workspace.pk)],
+    Deed.RUN_CLASSROOM: [
+        in_classroom("groups"),
+        in_classroom("set_polls", polls=True),
+        in_classroom("start_group", host_id="mine"),
+        lambda scene: scene.call("classroom.keys", workspace_id=scene.workspace.pk),
+        makes_key,
+    ],
     Deed.CREATE_CHANNEL: [creates("public"), creates("private")],
     Deed.JOIN_CHANNEL: [lambda scene: scene.call("channel.join", channel_id=scene.lounge.pk)],
     Deed.MANAGE_CHANNEL: [

@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from groups.actions.classrooms import make_key, start_group
 from groups.actions.threads import follow_thread
 from groups.actions.workspaces import invite_to_workspace
-from groups.models import Channel, Invite, Message, User, Workspace
+from groups.models import Channel, Invite, MeshDomain, MeshGroup, MeshKey, Message, User, Workspace
 from realtime.commands import METHODS
 from tests.cast import Api, Door, published, say, stored
 
@@ -16,7 +17,15 @@ OWN = {
     *("client.boot", "realtime.ticket", "user.me", "user.update", "user.set_avatar", "workspace.create"),
     *("presence.leave", "presence.set_away", "presence.set_status_text"),
     # They leave out what the caller may not see, which their own tests prove.
-    *("channel.list", "mention.list", "presence.list", "presence.watch", "thread.list", "workspace.list"),
+    *(
+        "channel.list",
+        "classroom.domains",
+        "mention.list",
+        "presence.list",
+        "presence.watch",
+        "thread.list",
+        "workspace.list",
+    ),
 }
 
 
@@ -28,6 +37,8 @@ class Scene(NamedTuple):
     message: Message
     invite: Invite
     ada: User
+    group: MeshGroup
+    key: MeshKey
 
     def params(self, name: str) -> dict[str, Any]:
         """Of a call that is well formed and names what is there."""
@@ -46,6 +57,13 @@ class Scene(NamedTuple):
             "role": lambda: "member",
             "reason": lambda: "because",
             "minutes": lambda: 5,
+            "domain": lambda: self.group.domain,
+            "domains": lambda: [self.group.domain],
+            "group_id": lambda: str(self.group.pk),
+            "host_id": lambda: "mine",
+            "key_id": lambda: self.key.pk,
+            "label": lambda: "mine",
+            "polls": lambda: True,
         }
         asked = {
             field: known[field]()
@@ -69,7 +87,10 @@ def scene(api: Api, workspace: Workspace, secret: Channel, grace: User, ada: Use
     say(grace, secret, "an answer", thread_root_id=message.pk)
     follow_thread(follower=ada, message_id=message.pk)
     invite = invite_to_workspace(inviter=grace, workspace_id=workspace.pk, days=1).invite
-    return Scene(workspace, secret, message, invite, ada)
+    MeshDomain.objects.create(name="school", workspace=workspace)
+    group = start_group(teacher=grace, domain="school", host_id="hers")
+    key = make_key(teacher=grace, workspace_id=workspace.pk, label="3B", domains=["school"]).key
+    return Scene(workspace, secret, message, invite, ada, group, key)
 
 
 @pytest.mark.parametrize("name", sorted(METHODS.keys() - OWN))
