@@ -8,7 +8,7 @@ from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -22,6 +22,7 @@ from groups.actions.profiles import update_profile
 from groups.actions.tokens import DAYS, create_token
 from groups.actions.tokens import revoke_token as end_token
 from groups.actions.workspaces import join_workspace
+from groups.classroom_readings import looks_after_any
 from groups.models import ApiToken, Invite, User
 from groups.models.token import Scope
 from realtime.errors import RateLimited
@@ -35,7 +36,9 @@ SCOPES = {
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    return render(request, "app.html" if request.user.is_authenticated else "pages/welcome.html")
+    if not request.user.is_authenticated:
+        return render(request, "pages/welcome.html")
+    return render(request, "app.html", {"teaches": looks_after_any(_reader(request))})
 
 
 @login_required
@@ -96,6 +99,22 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
             return redirect(f"{reverse('home')}#/workspaces/{workspace.pk}")
     context: dict[str, Any] = {"invite": invite, "next": urlencode({"next": request.path})}
     return render(request, "pages/join.html", context, status=200 if invite else 404)
+
+
+@login_required
+@require_safe
+def classroom(request: HttpRequest) -> HttpResponse:
+    """The teacher's page."""
+    if not looks_after_any(_reader(request)):
+        raise PermissionDenied
+    return render(request, "classroom/teacher.html")
+
+
+@require_safe
+def classroom_try(request: HttpRequest) -> HttpResponse:
+    """A client to try classrooms with. A key is all that it needs; where programs are tried out there is one in it."""
+    keys = [key for key in settings.MESH_API_KEYS if "=" not in key] if settings.DEBUG else []
+    return render(request, "classroom/try.html", {"key": keys[0] if keys else ""})
 
 
 @require_POST

@@ -16,6 +16,8 @@ urlpatterns = [
     path("", pages.home, name="home"),
     path("c/<int:channel_id>/<int:message_id>", pages.message_link, name="message-link"),
     path("join/<str:token>/", pages.join, name="join"),
+    path("classroom/", pages.classroom, name="classroom"),
+    path("classroom/try/", pages.classroom_try, name="classroom-try"),
     path("settings/tokens/", pages.tokens, name="tokens"),
     path("settings/tokens/<int:token_id>/revoke/", pages.revoke_token, name="revoke-token"),
     path("accounts/", include("allauth.urls")),
