@@ -79,8 +79,9 @@ def test_a_new_name_and_topic_are_seen_by_the_other_and_not_offered_to_them(two:
 def test_a_name_that_is_taken_is_refused_in_place_and_a_change_elsewhere_keeps_what_one_writes(two: Two) -> None:
     own = about_channel(two.ada.page)
     own.get_by_label("Name", exact=True).fill("QUIET")
-    two.ada.call("channel.update", channel_id=two.place.general, topic="meanwhile")
+    two.ada.call("channel.update", channel_id=two.place.general, name="salon", topic="meanwhile")
     expect(own.get_by_label("What it is about")).to_have_value("meanwhile", timeout=LIVE_MS)
+    expect(own.get_by_role("heading", name="#salon")).to_be_visible()
     expect(own.get_by_label("Name", exact=True)).to_have_value("QUIET")
     own.get_by_role("button", name="Save").click()
     expect(own.get_by_role("alert").first).to_be_visible()
