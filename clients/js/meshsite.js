@@ -13,7 +13,14 @@
  * It tries a socket first. Where none says hello within 5 s it polls, and tries the socket again every 60 s; the position
  * is the same on both, so nothing is lost or repeated on the way from one to the other.
  *
+ * With `group` it follows a group of classrooms instead, with an API `key` or as whoever the token is of:
+ *
+ *     const group = { group_id: "...", domain: "school", node_id: "n2" };   // of mesh.create_group and mesh.join
+ *     const client = new MeshsiteClient({ url: "https://chat.example.org", key: "...", group });
+ *
  * @typedef {{ epoch: string, seq: number }} Position
+ * @typedef {{ group_id: string, domain: string, node_id?: string, host_id?: string }} Group  as which node it is followed,
+ *   or that it is the host who does: they need no heartbeats then
  * @typedef {{ type: string, [field: string]: any }} Frame  docs/protocol.md lists the types and their fields
  * @typedef {"connecting" | "live" | "reconnecting" | "offline" | "refused"} State
  * @typedef {"websocket" | "poll"} TransportName
@@ -81,15 +88,22 @@ export class MeshsiteError extends Error {
 
 /**
  * A function that makes calls over HTTP.
- * @param {{ url?: string, fetch?: typeof globalThis.fetch, token?: ?string, csrfToken?: ?() => string }} options
+ * @param {{ url?: string, fetch?: typeof globalThis.fetch, token?: ?string, key?: ?string,
+ *   csrfToken?: ?() => string }} options
  * @returns {(method: string, params?: object, options?: { keepalive?: boolean }) => Promise<any>} `keepalive`: also when
  *   the page goes away meanwhile
  */
-export function createHttp({ url = "", fetch = globalThis.fetch.bind(globalThis), token = null, csrfToken = null } = {}) {
+export function createHttp({
+  url = "",
+  fetch = globalThis.fetch.bind(globalThis),
+  token = null,
+  key = null,
+  csrfToken = null,
+} = {}) {
   const base = url.replace(/\/$/, "");
   return async function post(method, params = {}, { keepalive = false } = {}) {
     const headers = { "Content-Type": "application/json", Accept: "application/json" };
-    if (token) headers.Authorization = `Bearer ${token}`;
+    Object.assign(headers, credentialsOf({ token, key }));
     if (csrfToken) headers["X-CSRFToken"] = csrfToken();
     let response, body;
     try {
@@ -97,7 +111,7 @@ export function createHttp({ url = "", fetch = globalThis.fetch.bind(globalThis)
         method: "POST",
         headers,
         body: JSON.stringify(params),
-        credentials: token ? "omit" : "same-origin",
+        credentials: token || key ? "omit" : "same-origin",
         keepalive,
         signal: AbortSignal.timeout(CALL_MS),
       });
@@ -117,6 +131,20 @@ export function createHttp({ url = "", fetch = globalThis.fetch.bind(globalThis)
   };
 }
 
+/** The headers that say who calls, where it is not a cookie. */
+function credentialsOf({ token, key }) {
+  if (token) return { Authorization: `Bearer ${token}` };
+  return key ? { "X-API-Key": key } : {};
+}
+
+/**
+ * Where a stream is below `/ws/` and `/poll/`.
+ * @param {?Group} group
+ */
+function pathOf(group) {
+  return group ? `mesh/${encodeURIComponent(group.group_id)}` : "user/me";
+}
+
 /** The body of an answer; null when it is not JSON. Rejects when the answer was cut off. */
 async function jsonOf(response) {
   const text = await response.text();
@@ -132,14 +160,18 @@ const nothing = () => {};
 /**
  * @param {string} url of the site
  * @param {typeof globalThis.WebSocket} WebSocket
+ * @param {{ key?: ?string, group?: ?Group }} [options]
  * @returns {Transport}
  */
-export function socketTransport(url, WebSocket) {
+export function socketTransport(url, WebSocket, { key = null, group = null } = {}) {
   return {
     open(query, { onFrame, onEnd }) {
-      const address = new URL("/ws/user/me", url);
+      const address = new URL(`/ws/${pathOf(group)}`, url);
       address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
-      address.search = query().toString();
+      const asked = query();
+      // A browser sets no headers on a socket.
+      if (key) asked.set("key", key);
+      address.search = asked.toString();
       const socket = new WebSocket(address.href);
       let over = false;
       const end = (code) => {
@@ -172,11 +204,12 @@ export function socketTransport(url, WebSocket) {
 
 /**
  * @param {string} url of the site
- * @param {Clock & { fetch: typeof globalThis.fetch, token?: ?string }} options
+ * @param {Clock & { fetch: typeof globalThis.fetch, token?: ?string, key?: ?string, group?: ?Group }} options
  * @returns {Transport}
  */
 export function pollTransport(url, options) {
-  return { open: (query, listener) => new Polling(new URL("/poll/user/me", url), query, listener, options) };
+  const address = new URL(`/poll/${pathOf(options.group ?? null)}`, url);
+  return { open: (query, listener) => new Polling(address, query, listener, options) };
 }
 
 /** One request after the other. Only the newest counts: what others bring is late, and the newest brings it too. */
@@ -191,14 +224,14 @@ class Polling {
    * @param {URL} address
    * @param {() => URLSearchParams} query
    * @param {Listener} listener
-   * @param {Clock & { fetch: typeof globalThis.fetch, token?: ?string }} options
+   * @param {Clock & { fetch: typeof globalThis.fetch, token?: ?string, key?: ?string }} options
    */
-  constructor(address, query, listener, { fetch, token = null, setTimeout, clearTimeout, now }) {
+  constructor(address, query, listener, { fetch, token = null, key = null, setTimeout, clearTimeout, now }) {
     this.#address = address;
     this.#query = query;
     this.#listener = listener;
     this.#fetch = (address, options) => fetch(address, options);
-    this.#token = token;
+    this.#credentials = credentialsOf({ token, key });
     this.#setTimeout = setTimeout;
     this.#clearTimeout = clearTimeout;
     this.#now = now;
@@ -210,7 +243,7 @@ class Polling {
   #query;
   #listener;
   #fetch;
-  #token;
+  #credentials;
   #setTimeout;
   #clearTimeout;
   #now;
@@ -279,8 +312,8 @@ class Polling {
     if (since !== null) query.set("since", since);
     query.set("wait", String(wait_seconds));
     return this.#fetch(`${this.#address}?${query}`, {
-      headers: { Accept: "application/json", ...(this.#token && { Authorization: `Bearer ${this.#token}` }) },
-      credentials: this.#token ? "omit" : "same-origin",
+      headers: { Accept: "application/json", ...this.#credentials },
+      credentials: Object.keys(this.#credentials).length > 0 ? "omit" : "same-origin",
       cache: "no-store",
       signal,
     });
@@ -338,6 +371,8 @@ export class MeshsiteClient {
    * @param {object} [options]
    * @param {string} [options.url] of the site; the page's own by default
    * @param {?string} [options.token] bearer token, for programs; a page uses its cookie
+   * @param {?string} [options.key] API key of classrooms
+   * @param {?Group} [options.group] to follow instead of the user's own stream
    * @param {?() => string} [options.csrfToken] for calls over HTTP with a cookie
    * @param {"auto" | TransportName} [options.transport] "auto" tries the socket and falls back to polling
    * @param {?string} [options.session] of an earlier connection, to take its lease over
@@ -354,6 +389,8 @@ export class MeshsiteClient {
   constructor({
     url = globalThis.location?.origin ?? "http://127.0.0.1:8000",
     token = null,
+    key = null,
+    group = null,
     csrfToken = null,
     transport = "auto",
     session = null,
@@ -366,8 +403,8 @@ export class MeshsiteClient {
     now = () => performance.now(),
     online = () => globalThis.navigator?.onLine !== false,
     transports = {
-      websocket: socketTransport(url, WebSocket),
-      poll: pollTransport(url, { fetch, token, setTimeout, clearTimeout, now }),
+      websocket: socketTransport(url, WebSocket, { key, group }),
+      poll: pollTransport(url, { fetch, token, key, group, setTimeout, clearTimeout, now }),
     },
   } = {}) {
     this.#session = session;
@@ -375,17 +412,19 @@ export class MeshsiteClient {
     this.#choice = transport;
     this.#transports = transports;
     this.#token = token;
+    this.#group = group;
     this.#setTimeout = setTimeout;
     this.#clearTimeout = clearTimeout;
     this.#random = random;
     this.#now = now;
     this.#online = online;
-    this.http = createHttp({ url, fetch, token, csrfToken });
+    this.http = createHttp({ url, fetch, token, key, csrfToken });
   }
 
   #choice;
   #transports;
   #token;
+  #group;
   #setTimeout;
   #clearTimeout;
   #random;
@@ -431,16 +470,22 @@ export class MeshsiteClient {
   }
 
   /**
-   * Stop. With `bye` the session's lease ends now (an explicit sign-out); without it the user stays online until it runs
-   * out.
+   * Stop. With `bye` the session's lease ends now (an explicit sign-out), or the node leaves its group; without it the
+   * user stays online, or the node in its group, until that runs out.
    */
   close({ bye = false } = {}) {
     this.#wanted = false;
     if (bye && this.transport === "websocket") this.#send({ type: "bye" });
     // Nobody waits for it: without it the lease runs out.
-    else if (bye && this.#session) this.http("presence.leave", { session: this.#session }, { keepalive: true }).catch(() => {});
+    else if (bye) this.#leave()?.catch(() => {});
     this.#drop(1000);
     this.#become("offline");
+  }
+
+  #leave() {
+    const { group_id, domain, node_id } = this.#group ?? {};
+    if (this.#group) return node_id && this.http("mesh.leave", { group_id, domain, node_id }, { keepalive: true });
+    return this.#session && this.http("presence.leave", { session: this.#session }, { keepalive: true });
   }
 
   /** The network is back, or the page is looked at again: come back now, or find out whether the connection lives. */
@@ -514,6 +559,9 @@ export class MeshsiteClient {
   /** Where it stands: what a transport asks the server for. */
   #query(ticket) {
     const query = new URLSearchParams();
+    for (const name of ["domain", "node_id", "host_id"]) {
+      if (this.#group?.[name] !== undefined) query.set(name, this.#group[name]);
+    }
     if (this.#session) query.set("session", this.#session);
     if (this.#position) {
       query.set("epoch", this.#position.epoch);

@@ -28,20 +28,20 @@ from meshsite_client.protocol import (
     TransportChoice,
     Wait,
 )
-from meshsite_client.site import Site
+from meshsite_client.site import Group, Site
 
 CLOSE_SECONDS: Final = 1.0
 
 
 class Client:
-    """Follows the stream of one user, and calls.
+    """Follows the stream of one user, or a `group` of classrooms, and calls.
 
         async with Client("https://chat.example.org", token="...") as client:
             async for item in client.events():
                 ...
 
-    `ticket` gives a fresh ticket for each connection, where a program has no other credentials. `on_state` and
-    `on_ephemeral` are called on the event loop; what they raise ends `events`.
+    `key` is an API key of classrooms. `ticket` gives a fresh ticket for each connection, where a program has no other
+    credentials. `on_state` and `on_ephemeral` are called on the event loop; what they raise ends `events`.
     """
 
     def __init__(
@@ -50,6 +50,8 @@ class Client:
         *,
         token: str | None = None,
         cookies: Mapping[str, str] | None = None,
+        key: str | None = None,
+        group: Group | None = None,
         ticket: Callable[[], Awaitable[str]] | None = None,
         transport: TransportChoice = "auto",
         timing: Timing | None = None,
@@ -61,7 +63,7 @@ class Client:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         random: Callable[[], float] = random_module.random,
     ) -> None:
-        self._site = Site(url, token, cookies or {})
+        self._site = Site(url, token, cookies or {}, key, group)
         self._protocol = Protocol(
             transport=transport, timing=timing, session=session, position=position, now=now, random=random
         )
@@ -111,8 +113,8 @@ class Client:
         self._raise_mistake()
 
     async def close(self, *, bye: bool = True) -> None:
-        """Stop. `bye` ends the session's lease now; without it the user stays online until it runs out."""
-        leaves = bye and self.state == "polling"
+        """Stop. `bye` ends the session's lease now, or takes the node out of its group; else they last a while."""
+        goodbye = self._site.leaving(self.session) if bye and self.state == "polling" else None
         self._protocol.disconnect(bye=bye)
         if self._socket is not None:
             with suppress(ConnectionClosed, TimeoutError):
@@ -122,9 +124,9 @@ class Client:
                 self._task.cancel()
                 await asyncio.wait([self._task])
             self._tell()
-            if leaves:
+            if goodbye is not None:
                 with suppress(CallError):  # then the lease runs out
-                    await self._call_by_http("presence.leave", {"session": self.session})
+                    await self._call_by_http(*goodbye)
         finally:
             if self._http is not None:
                 await self._http.aclose()

@@ -30,20 +30,21 @@ from meshsite_client.protocol import (
     TransportChoice,
     Wait,
 )
-from meshsite_client.site import Site
+from meshsite_client.site import Group, Site
 
 FOREVER: Final = 3600.0
 """Long enough for one step, short enough for a socket's timeout."""
 
 
 class SyncClient:
-    """Follows the stream of one user, and calls.
+    """Follows the stream of one user, or a `group` of classrooms, and calls.
 
         with SyncClient("https://chat.example.org", token="...") as client:
             for item in client.events():
                 ...
 
-    `ticket` gives a fresh ticket for each connection, where a program has no other credentials.
+    `key` is an API key of classrooms. `ticket` gives a fresh ticket for each connection, where a program has no other
+    credentials.
     """
 
     def __init__(
@@ -52,6 +53,8 @@ class SyncClient:
         *,
         token: str | None = None,
         cookies: Mapping[str, str] | None = None,
+        key: str | None = None,
+        group: Group | None = None,
         ticket: Callable[[], str] | None = None,
         transport: TransportChoice = "auto",
         timing: Timing | None = None,
@@ -63,7 +66,7 @@ class SyncClient:
         sleep: Callable[[float], None] = time.sleep,
         random: Callable[[], float] = random_module.random,
     ) -> None:
-        self._site = Site(url, token, cookies or {})
+        self._site = Site(url, token, cookies or {}, key, group)
         self._protocol = Protocol(
             transport=transport, timing=timing, session=session, position=position, now=now, random=random
         )
@@ -110,15 +113,15 @@ class SyncClient:
             self._work(FOREVER)
 
     def close(self, *, bye: bool = True) -> None:
-        """Stop. `bye` ends the session's lease now; without it the user stays online until it runs out."""
-        leaves = bye and self.state == "polling"
+        """Stop. `bye` ends the session's lease now, or takes the node out of its group; else they last a while."""
+        goodbye = self._site.leaving(self.session) if bye and self.state == "polling" else None
         self._protocol.disconnect(bye=bye)
         self._flush()
         self._leave_socket()
         self._tell()
-        if leaves:
+        if goodbye is not None:
             with suppress(CallError):  # then the lease runs out
-                self._call_by_http("presence.leave", {"session": self.session})
+                self._call_by_http(*goodbye)
         if self._http is not None:
             self._http.close()
             self._http = None
