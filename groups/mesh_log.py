@@ -108,7 +108,9 @@ def _entries(stream: str, after: Position, top: int) -> Iterator[tuple[int, Entr
         except Gap as gap:
             if gap.reason != "too_old":
                 return  # it began anew at this moment; the next reading sees that
-            seq = max(min(seq + READ_AT_ONCE, top), gap.top.seq - settings.MESH_LOG_ENTRIES)
+            oldest = gap.top.seq - settings.MESH_LOG_ENTRIES
+            # Past that, too, a store may have lost some; how many it does not say.
+            seq = oldest if seq < oldest else min(seq + READ_AT_ONCE, top)
             yield seq, None
             continue
         if not entries:

@@ -107,17 +107,20 @@ def create_group(
 
     Raises ValidationError.
     """
-    mine = MeshGroup.objects.filter(domain=domain, host_id=host_id) if _storable(domain, host_id) else None
-    if mine is not None and (group := mine.listed().first()) is not None:
-        return group
+    if _storable(domain, host_id):
+        listed = MeshGroup.objects.listed().filter(domain=domain, host_id=host_id)
+        if (group := listed.first()) is not None:
+            return group
     _check_new(domain, name, host_id, max_seconds)
     if MeshDomain.objects.filter(name=domain, polls=True).exists():
         use_websocket = False
     now = clock.now()
     try:
         with transaction.atomic():
-            if dead := MeshGroup.objects.there().select_for_update().filter(domain=domain, host_id=host_id).first():
-                # Lists are one second stricter than `alive`, so it may be in the last second of its life.
+            mine = MeshGroup.objects.there().select_for_update().filter(domain=domain, host_id=host_id)
+            if (dead := mine.first()) is not None:
+                if dead.listed:
+                    return dead  # the same host asked at the same moment, and made it meanwhile
                 _end(dead, Ended.TIME if dead.expires_at < now + timedelta(seconds=1) else Ended.SILENCE)
             group = MeshGroup.objects.create(
                 domain=domain,
@@ -130,7 +133,7 @@ def create_group(
                 host_key=key,
             )
     except IntegrityError:
-        # The same host asked at the same moment and was first.
+        # The same host asked at the same moment and was first, and it could not be seen yet.
         return create_group(
             domain=domain, name=name, host_id=host_id, max_seconds=max_seconds, use_websocket=use_websocket, key=key
         )

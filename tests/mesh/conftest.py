@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from django.conf import LazySettings
-from django.test import TestCase
 
 from groups.graphql import keys
 from groups.graphql.appsync import Refused, document_of, run
@@ -54,18 +53,17 @@ def _forget() -> None:
 
 
 @pytest.fixture
-def school(db: None, still: Clock, _stores: None) -> School:
+def school(transactional_db: None, still: Clock, _stores: None) -> School:
     """Clients with one key and address. What a call publishes is in the streams when it returns."""
     return school_of(EVERYWHERE)
 
 
 def school_of(key: Key, address: str = "203.0.113.9") -> School:
     def send(document: str, variables: dict[str, Any]) -> dict[str, Any]:
-        with TestCase.captureOnCommitCallbacks(execute=True):
-            try:
-                return run(document_of(document, None), variables, Roots(key, address))
-            except Refused as refused:
-                return {"data": None, "errors": refused.errors}
+        try:
+            return run(document_of(document, None), variables, Roots(key, address))
+        except Refused as refused:
+            return {"data": None, "errors": refused.errors}
 
     return School(send)
 
