@@ -1,8 +1,10 @@
 """The long-poll through a real server: the same stream, frames and cursors as the socket."""
 
+import socket as tcp
 import statistics
 import threading
 import time
+from contextlib import closing
 from typing import Any
 
 import httpx
@@ -11,7 +13,7 @@ import pytest
 from tests.conftest import StartServer
 from tests.polls import Poll
 from tests.server import Server
-from tests.sockets import Person, Place, enrolled
+from tests.sockets import SECONDS, Person, Place, enrolled
 
 
 def test_a_first_poll_says_hello_and_answers_at_once(ada: Person) -> None:
@@ -192,8 +194,7 @@ def test_a_server_that_stops_sends_parked_polls_away_to_come_back(start_server: 
     server = start_server()
     with enrolled(server, "ada") as [ada]:
         ada.call("workspace.create", name="Engines")  # where she sees her own presence
-        poll = Poll(ada)
-        poll.poll()
+        poll = Poll(ada).settle()
         answers: list[httpx.Response] = []
 
         def wait() -> None:
@@ -207,3 +208,18 @@ def test_a_server_that_stops_sends_parked_polls_away_to_come_back(start_server: 
     assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(503, "restart")]
     assert answers[0].headers["retry-after"] == "1"
     assert "Traceback" not in server.log_text()
+
+
+def test_polls_on_one_connection_are_answered_one_after_the_other(place: Place, ada: Person, bob: Person) -> None:
+    at = Poll(bob).settle()
+    asked = f"/poll/user/me?session={at.session}&epoch={at.epoch}&since={at.seq}&wait="
+    got = b""
+    with closing(tcp.create_connection(("127.0.0.1", bob.server.port), timeout=SECONDS)) as connection:
+        for wait in (20, 0):
+            lines = [f"GET {asked}{wait} HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Bearer {bob.token}", "", ""]
+            connection.sendall("\r\n".join(lines).encode())
+        ada.say(place.channel_id, "for both")
+        while got.count(b"HTTP/1.1 200 OK") < 2 or not got.endswith(b"}"):
+            got += connection.recv(65536)
+
+    assert got.count(b'"body":"for both"') == 2
