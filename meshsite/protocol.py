@@ -10,7 +10,7 @@ from django.conf import settings
 from groups.models.workspace import Role
 from groups.roles import OVER, RIGHTS
 from meshsite.schemas import json_schema
-from realtime.commands import METHODS
+from realtime.commands import METHODS, Method
 from realtime.errors import CODES, Close
 from realtime.events import EPHEMERALS, EVENTS, Ephemeral, Event
 
@@ -27,7 +27,7 @@ CLOSES = {
     Close.BAD_PROTOCOL: "The connection does not speak this protocol.",
     Close.NOT_SIGNED_IN: "No valid credentials, or they ended.",
     Close.FORBIDDEN: "Deactivated, a foreign Origin, or a token without the scope `read`.",
-    Close.NOT_YOUR_STREAM: "The path names another user, or nothing.",
+    Close.NOT_YOUR_STREAM: "The path names another user, a group that is not there or over, or nothing.",
     Close.REPLACED: "Another connection took the session over, or there are too many.",
 }
 
@@ -45,6 +45,7 @@ def asyncapi() -> dict[str, Any]:
     """AsyncAPI 3.0: what the server sends and takes on the socket."""
     events = {name: _event_message(event) for name, event in sorted(EVENTS.items())}
     events |= {name: _ephemeral_message(event) for name, event in sorted(EPHEMERALS.items())}
+    of_groups = [name for name in events if name.startswith("mesh.")]
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -58,7 +59,13 @@ def asyncapi() -> dict[str, Any]:
                 "address": "/ws/user/me",
                 "description": "The caller's own stream.",
                 "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in [*events, "call"]},
-            }
+            },
+            "group": {
+                "address": "/ws/mesh/{group_id}",
+                "description": "A group of classrooms; `domain` in the query has to be its domain.",
+                "parameters": {"group_id": {"description": "As mesh.create_group and mesh.groups give it."}},
+                "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in [*of_groups, "call"]},
+            },
         },
         "operations": {
             "receive": {
@@ -72,6 +79,18 @@ def asyncapi() -> dict[str, Any]:
                 "summary": "A call of any method of the OpenAPI document.",
                 "channel": {"$ref": "#/channels/user"},
                 "messages": [{"$ref": "#/channels/user/messages/call"}],
+            },
+            "receiveOfGroup": {
+                "action": "send",
+                "summary": "What the server sends to who follows a group.",
+                "channel": {"$ref": "#/channels/group"},
+                "messages": [{"$ref": f"#/channels/group/messages/{name}"} for name in of_groups],
+            },
+            "callInGroup": {
+                "action": "receive",
+                "summary": "A call, of methods of the scope `mesh` alone for an API key.",
+                "channel": {"$ref": "#/channels/group"},
+                "messages": [{"$ref": "#/channels/group/messages/call"}],
             },
         },
         "components": {"messages": {**events, "call": _CALL}},
@@ -158,7 +177,7 @@ def _tables() -> dict[str, list[str]]:
             "| method | also GET | scope | parameters (`?` may be left out) | what it does |",
             "|---|---|---|---|---|",
             *(
-                f"| `{name}` | {'yes' if method.reads else ''} | {method.scope} | {_parameters(name)} |"
+                f"| `{name}` | {'yes' if method.reads else ''} | {_scopes(method)} | {_parameters(name)} |"
                 f" {_line(method.summary)} |"
                 for name, method in sorted(METHODS.items())
             ),
@@ -208,6 +227,10 @@ def _table_of(events: Mapping[str, type[Event | Ephemeral]]) -> list[str]:
 
 def _data(event: type[Event | Ephemeral]) -> str:
     return ", ".join(f"`{name}`" for name in _fields(event))
+
+
+def _scopes(method: Method) -> str:
+    return " or ".join([method.scope, *sorted(method.scopes - {method.scope})])
 
 
 def _parameters(name: str) -> str:
