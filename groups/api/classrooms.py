@@ -250,7 +250,7 @@ def keys(caller: Caller, params: dict[str, Any]) -> KeysAnswer:
 
 
 class MakeKeyParams(WorkspaceParams):
-    label = Text(max_length=classrooms.LABEL_CHARACTERS)
+    label = Text(max_length=classrooms.LABEL_CHARACTERS)  # type: ignore[assignment] # a field of fields, too
     domains = serializers.ListField(child=Text(max_length=ID_CHARACTERS), min_length=1, max_length=100)
 
 

@@ -1,10 +1,10 @@
 /** One group as it happens: its nodes, their variables, its events. */
 
+import { MeshsiteClient } from "../../clients/meshsite.js";
 import { api, sentence } from "../api.js";
 import { element, setText, timeOf } from "../elements.js";
 import { gettext, interpolate, ngettext } from "../i18n.js";
 import { createCoalescer } from "./coalescing.js";
-import { follow } from "./following.js";
 import { endings, titleOf } from "./group_list.js";
 import { createLogTable } from "./log_table.js";
 import { labelOf } from "./names.js";
@@ -25,7 +25,7 @@ export function createGroupView({ onEnd }) {
   const log = createLog();
   const changes = createCoalescer({ apply: draw });
   /** @type {?Room} */ let room = null;
-  /** @type {?import("../../clients/meshsite.js").MeshsiteClient} */ let client = null;
+  /** @type {?MeshsiteClient} */ let client = null;
   let chosen = null;
   let ahead_ms = 0;
   let held = false;
@@ -71,7 +71,8 @@ export function createGroupView({ onEnd }) {
   }
 
   function listen(group, { epoch, seq }) {
-    const following = (client = follow(group, { epoch, seq }));
+    const followed = { group_id: group.id, domain: group.domain };
+    const following = (client = new MeshsiteClient({ position: { epoch, seq }, group: followed }));
     following.on("state", ({ state, transport, code, error }) => {
       if (following !== client) return;
       if (state === "refused" && (code === 4404 || room?.ended)) return refresh(group);
@@ -90,7 +91,10 @@ export function createGroupView({ onEnd }) {
     const count = room.nodes.size;
     for (const id of room.apply(event, data)) changes.put(id);
     if (room.nodes.size !== count || event === "mesh.node_joined" || event === "mesh.node_left") changes.put("order");
-    if (event === "mesh.group_dissolved") ended();
+    if (event !== "mesh.group_dissolved") return;
+    ended();
+    // Why it ended only a look tells.
+    refresh(chosen);
   }
 
   /** Leases end without a word; a look tells who is there yet, and how long ago they were heard of. */
@@ -108,7 +112,7 @@ export function createGroupView({ onEnd }) {
   }
 
   function ended() {
-    sign("over", endings()[room.ended]);
+    sign("over");
     timers.forEach(clearTimeout);
     timers = [];
     unfollow();
@@ -123,6 +127,8 @@ export function createGroupView({ onEnd }) {
       cards.arrange(nodes);
       cards.tick(now_ms());
       at("nodes-note").hidden = nodes.length > 0;
+      const nobody = room.ended ? gettext("What its nodes told is not kept.") : gettext("Nobody has joined yet.");
+      setText(at("nodes-note"), nobody);
       setText(at("nodes-count"), String(room.joined));
       facts();
       speak();

@@ -1,7 +1,7 @@
 /** Keys for classes: what there is, one more, one less. */
 
 import { api, sentence } from "../api.js";
-import { element, setText, timeOf } from "../elements.js";
+import { dayOf, element, setText } from "../elements.js";
 import { gettext, interpolate } from "../i18n.js";
 
 const at = (id) => document.getElementById(id);
@@ -38,7 +38,7 @@ export function createKeys({ sure }) {
       { type: "button", "aria-label": interpolate(gettext("Revoke %(label)s"), key), on: { click: () => ask(key) } },
       gettext("Revoke"),
     );
-    const facts = element("span.quiet", {}, `${key.prefix}… · ${key.domains.join(", ")} · `, timeOf(key.created_at, { full: true }));
+    const facts = element("span.quiet", {}, `${key.prefix}… · ${key.domains.join(", ")} · `, dayOf(key.created_at));
     return element("li.key", {}, element("div", {}, element("strong", {}, key.label), facts), revoke);
   }
 

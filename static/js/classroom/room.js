@@ -21,7 +21,8 @@ export class Room {
   /** Who is there by now: leases that ran out are told to nobody. What was told since the look stays. */
   refresh(look) {
     this.group = look.group;
-    this.ended ??= look.group.ended;
+    // What was known at the end is shown on, though the server has forgotten it.
+    if (look.group.ended) return void (this.ended = look.group.ended);
     const there = new Set([...look.nodes.map(({ id }) => id), ...look.statuses.map(({ node_id }) => node_id)]);
     for (const node of this.nodes.values()) {
       if (!node.host && !there.has(node.id) && node.seen_at < look.server_time) this.nodes.delete(node.id);

@@ -55,7 +55,7 @@ function showDomains(wanted) {
 /** Look at another domain. */
 function enter() {
   const domain = current();
-  at("polls-option").hidden = at("groups-part").hidden = !domain;
+  at("polls-option").hidden = at("groups-part").hidden = at("group").hidden = !domain;
   keys.look(domain?.workspace ?? null, domains, domain?.name);
   view.close();
   groups = [];
