@@ -1,0 +1,239 @@
+"""A lesson: a teacher's page beside the pages of pupils, who join as shipped editors do."""
+
+import itertools
+import json
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import LIVE_MS, Meet, Person
+from tests.browser.test_pages import PHONE, overflow
+from tests.conftest import StartServer
+
+pytestmark = pytest.mark.browser
+
+numbers = itertools.count(1)
+POLLED_MS = 15_000
+"""A member that polls hears of the end of its group by its next heartbeat, 10 s later at most."""
+
+
+@dataclass
+class Lesson:
+    """A teacher who looks at a group that her page hosts, and a key to join it."""
+
+    ada: Person
+    domain: str
+    group_id: str
+    key: str
+    meet: Meet
+
+    @property
+    def page(self) -> Page:
+        return self.ada.page
+
+    def pupil(self, name: str, *, mode: str = "WebSocket", **options: Any) -> Page:
+        """The page to try, joined."""
+        page = self.meet(name, account=False, **options).page
+        page.goto(f"{self.ada.server.url}/classroom/try/#key={self.key}&domain={self.domain}&node={name}")
+        page.get_by_label(mode).check()
+        page.get_by_role("button", name="Join", exact=True).click()
+        expect(page.locator("#connection-text")).to_have_text(
+            {"WebSocket": "Live, over WebSocket", "Polling": "Polling"}[mode], timeout=LIVE_MS
+        )
+        return page
+
+    def node(self, name: str) -> Any:
+        return self.page.locator(".node").filter(has=self.page.get_by_role("heading", name=name, exact=True))
+
+    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        """GraphQL, as an editor asks it."""
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        headers = {"x-api-key": self.key, "content-type": "application/json"}
+        request = urllib.request.Request(f"{self.ada.server.url}/graphql", body, headers)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            told: dict[str, Any] = json.load(answer)
+        assert "errors" not in told, told
+        data: dict[str, Any] = told["data"]
+        return data
+
+
+@pytest.fixture
+def lesson(meet: Meet) -> Lesson:
+    return begin(meet, meet("ada"))
+
+
+def begin(meet: Meet, ada: Person) -> Lesson:
+    workspace_id = ada.call("workspace.create", name="School")["workspace"]["id"]
+    domain = f"school{next(numbers)}"
+    create = f"MeshDomain.objects.create(name={domain!r}, workspace_id={workspace_id})"
+    ada.server.manage("shell", "--verbosity=0", "-c", f"from groups.models import MeshDomain; {create}")
+    made = ada.call("classroom.make_key", workspace_id=workspace_id, label="3B", domains=[domain])
+    ada.page.goto(f"{ada.server.url}/classroom/")
+    ada.page.get_by_text("Start a group").click()
+    ada.page.get_by_label("Name").fill("Class 3B")
+    ada.page.get_by_role("button", name="Start", exact=True).click()
+    expect(ada.page.locator("#group-title")).to_have_text("Class 3B", timeout=LIVE_MS)
+    expect(ada.page.locator("#connection")).to_have_attribute("data-state", "live", timeout=LIVE_MS)
+    [group] = ada.call("classroom.groups", domain=domain)["groups"]
+    return Lesson(ada, domain, group["id"], made["key"]["secret"], meet)
+
+
+@pytest.mark.parametrize(("mode", "badge"), [("WebSocket", "WebSocket"), ("Polling", "Polls")])
+def test_a_teacher_sees_a_pupil_join_tell_and_fire_and_ends_the_group(lesson: Lesson, mode: str, badge: str) -> None:
+    pupil = lesson.pupil("taro", mode=mode)
+    node = lesson.node("taro")
+    expect(node).to_contain_text(badge, timeout=LIVE_MS)
+
+    for value in ("61", "62", "63"):
+        pupil.get_by_label("speed").fill(value)
+        expect(node.locator("div", has_text="speed").locator("dd")).to_have_text(value, timeout=LIVE_MS)
+    pupil.get_by_role("button", name="hello").click()
+    expect(lesson.page.locator("#log tr").first).to_contain_text("hello", timeout=LIVE_MS)
+    expect(lesson.page.locator("#log tr").first).to_contain_text("taro")
+
+    lesson.page.get_by_role("button", name="Stop the group").click()
+    lesson.page.get_by_role("dialog").get_by_role("button", name="Stop the group").click()
+    expect(pupil.locator("#over")).to_be_visible(timeout=POLLED_MS)
+    expect(pupil.get_by_role("button", name="hello")).to_be_disabled()
+    expect(lesson.page.locator("#connection-text")).to_have_text("Over")
+
+
+def test_pupils_on_sockets_and_pupils_who_poll_hear_each_other(lesson: Lesson) -> None:
+    taro, hana = lesson.pupil("taro"), lesson.pupil("hana", mode="Polling")
+
+    taro.get_by_label("score").fill("7")
+    taro.get_by_role("button", name="start", exact=True).click()
+    hana.get_by_label("brightness").fill("88")
+    hana.get_by_role("button", name="stop", exact=True).click()
+
+    expect(hana.locator("#heard-values div", has_text="score").locator("dd")).to_have_text("7", timeout=LIVE_MS)
+    expect(hana.locator("#log")).to_contain_text("start", timeout=LIVE_MS)
+    expect(taro.locator("#heard-values div", has_text="brightness").locator("dd")).to_have_text("88", timeout=LIVE_MS)
+    expect(taro.locator("#log")).to_contain_text("stop", timeout=LIVE_MS)
+    # Nobody hears themself.
+    expect(taro.locator("#log tr")).to_have_count(1)
+    expect(lesson.page.locator("#nodes-count")).to_have_text("2")
+
+
+def test_who_leaves_is_gone_from_the_teachers_page(lesson: Lesson) -> None:
+    pupil = lesson.pupil("taro")
+    expect(lesson.node("taro")).to_be_visible(timeout=LIVE_MS)
+    pupil.get_by_role("button", name="Leave").click()
+    expect(lesson.node("taro")).to_have_count(0, timeout=LIVE_MS)
+
+
+def test_a_teacher_takes_the_domain_of_the_network_and_shows_a_key_once(start_server: StartServer, meet: Meet) -> None:
+    ada = meet("ada", at=start_server())
+    ada.call("workspace.create", name="School")
+    page = ada.page
+    page.goto(f"{ada.server.url}/classroom/")
+    page.get_by_role("button", name="Look after it").click()
+    expect(page.get_by_label("Domain", exact=True)).to_be_focused(timeout=LIVE_MS)
+    page.get_by_label("This school polls").check()
+    page.get_by_text("Make a key").first.click()
+    page.get_by_label("For whom").fill("Class 3B")
+    page.get_by_role("button", name="Make the key").click()
+    expect(page.locator("#new-key-secret")).to_contain_text("mk_", timeout=LIVE_MS)
+    page.reload()
+    expect(page.get_by_label("This school polls")).to_be_checked(timeout=LIVE_MS)
+    expect(page.locator("#keys")).to_contain_text("Class 3B", timeout=LIVE_MS)
+    expect(page.locator("#new-key")).to_be_hidden()
+    page.get_by_role("button", name="Revoke Class 3B").click()
+    page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
+    expect(page.locator("#keys li")).to_have_count(0, timeout=LIVE_MS)
+
+
+def test_a_group_is_chosen_and_stopped_with_the_keyboard_alone(lesson: Lesson) -> None:
+    page = lesson.page
+    page.reload()
+    group = page.get_by_role("button", name="Class 3B")
+    group.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#connection")).to_have_attribute("data-state", "live", timeout=LIVE_MS)
+    expect(group).to_be_focused()
+    page.get_by_role("button", name="Stop the group").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("#connection-text")).to_have_text("Over", timeout=LIVE_MS)
+
+
+def test_the_pages_fit_a_phone(meet: Meet) -> None:
+    lesson = begin(meet, meet("ada", **PHONE))
+    pupil = lesson.pupil("a-name-that-is-rather-long-as-they-happen-to-be", **PHONE)
+    pupil.get_by_placeholder("Another event").fill("an-event-with-a-name-that-does-not-end-so-soon")
+    pupil.get_by_role("button", name="Fire").click()
+    expect(lesson.page.locator("#log tr")).to_have_count(1, timeout=LIVE_MS)
+    assert (overflow(lesson.page), overflow(pupil)) == (0, 0)
+
+
+JOIN = "mutation ($g: ID!, $d: String!, $n: ID!) { joinGroup(groupId: $g, domain: $d, nodeId: $n) { id } }"
+REPORT = (
+    "mutation ($g: ID!, $d: String!, $n: ID!, $v: [SensorDataInput!]!) "
+    "{ reportDataByNode(groupId: $g, domain: $d, nodeId: $n, data: $v) { groupId } }"
+)
+FRAMES = """(ms) => new Promise((resolve) => {
+  const frames = [];
+  let last = performance.now();
+  const until = last + ms;
+  const frame = (now) => {
+    frames.push(now - last);
+    last = now;
+    if (now < until) requestAnimationFrame(frame);
+    else resolve({ longest: Math.max(...frames), count: frames.length, ms });
+  };
+  requestAnimationFrame(frame);
+})"""
+
+
+def test_forty_nodes_at_fifteen_updates_a_second_do_not_stutter(lesson: Lesson) -> None:
+    for number in range(40):
+        lesson.ask(JOIN, g=lesson.group_id, d=lesson.domain, n=f"node{number}")
+    expect(lesson.page.locator(".node")).to_have_count(40, timeout=LIVE_MS)
+
+    with updates(lesson, per_second=15) as told:
+        frames = lesson.page.evaluate(FRAMES, 4_000)
+
+    newest = dict(told)
+    for name, value in list(newest.items())[-3:]:
+        expect(lesson.node(name).locator("dd").first).to_have_text(value, timeout=LIVE_MS)
+    assert len(told) > 30, "nothing was updated meanwhile"
+    # One frame is 17 ms. The rest is for machines that do other things at the same time.
+    assert frames["longest"] < 250, frames
+
+
+@contextmanager
+def updates(lesson: Lesson, *, per_second: int) -> Iterator[list[tuple[str, str]]]:
+    """Reports of all nodes in turn, from a thread, until the block ends. Those that were answered."""
+    told: list[tuple[str, str]] = []
+    over = threading.Event()
+
+    def run() -> None:
+        due = time.monotonic()
+        for number in itertools.count():
+            if over.is_set():
+                return
+            name, value = f"node{number % 40}", str(number)
+            values = [{"key": "x", "value": value}, {"key": "y", "value": value}]
+            lesson.ask(REPORT, g=lesson.group_id, d=lesson.domain, n=name, v=values)
+            told.append((name, value))
+            due += 1 / per_second
+            over.wait(max(0.0, due - time.monotonic()))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield told
+    finally:
+        over.set()
+        thread.join()
