@@ -11,7 +11,7 @@ from groups.actions.mesh import NodeNotFound, NotTheHost, is_host
 from groups.models import MeshGroup, MeshNode
 from realtime import clock
 
-RENEWED_AFTER = timedelta(seconds=15)
+RENEWED_AFTER_SECONDS = 15.0
 """Not at every sweep and every poll: nobody needs it more exactly, and each time is a write."""
 
 
@@ -29,7 +29,7 @@ def follow_as_node(*, group: MeshGroup, node_id: str, over_websocket: bool) -> K
         raise NodeNotFound("Node not found")
     now = clock.now()
     told = node.use_websocket is over_websocket and node.subscribed_at is not None
-    if not told or node.seen_at < now - RENEWED_AFTER:
+    if not told or node.alive_until < now + _node_life() - _renewed_after(_node_life()):
         MeshNode.objects.filter(pk=node.pk).update(
             use_websocket=over_websocket, subscribed_at=now, seen_at=now, alive_until=now + _node_life()
         )
@@ -48,12 +48,18 @@ def follow_as_host(*, group: MeshGroup, host_id: str, key: str) -> Kept:
 def renew(kept: Collection[Kept]) -> None:
     """Signs of life of all that is kept, in one query for nodes and one for hosts. What is gone stays gone."""
     now = clock.now()
-    stale = now - RENEWED_AFTER
     if nodes := {one.node for one in kept if one.node is not None}:
-        old = MeshNode.objects.filter(pk__in=nodes, alive_until__lt=stale + _node_life())
+        stale = now + _node_life() - _renewed_after(_node_life())
+        old = MeshNode.objects.filter(pk__in=nodes, alive_until__lt=stale)
         old.update(seen_at=now, alive_until=now + _node_life())
     if hosted := {one.hosted for one in kept if one.hosted is not None}:
+        patience = timedelta(seconds=settings.MESH_HOST_HEARTBEAT_TTL_SECONDS)
+        stale = now - _renewed_after(patience)
         MeshGroup.objects.there().filter(pk__in=hosted, heartbeat_at__lt=stale).update(heartbeat_at=now)
+
+
+def _renewed_after(life: timedelta) -> timedelta:
+    return min(timedelta(seconds=RENEWED_AFTER_SECONDS), life / 4)
 
 
 def _node_life() -> timedelta:
