@@ -265,4 +265,7 @@ _API_CODES = {
 def _problem_of_api(error: APIException) -> Problem:
     code = _API_CODES.get(error.status_code, "bad_request")
     wait = getattr(error, "wait", None)
-    return Problem(error.status_code, code, str(error.default_detail), str(error.detail), {}, wait)
+    # The framework's own texts of these two are patterns, with holes for what was asked for.
+    titles = {405: _("Method not allowed"), 415: _("Unsupported media type")}
+    title = titles.get(error.status_code, str(error.default_detail))
+    return Problem(error.status_code, code, title, str(error.detail), {}, wait)

@@ -32,6 +32,14 @@ def test_a_problem_speaks_the_callers_language_and_keeps_its_code(api: Api, gene
     assert not japanese.body["title"].isascii()
 
 
+def test_no_title_has_holes(api: Api, general: Channel, ada: User) -> None:
+    call = api(ada)
+    answers = [call.raw("GET", "/api/message.send"), call.raw("POST", "/api/user.me", b"a=1", "text/plain")]
+
+    assert [answer.status for answer in answers] == [405, 415]
+    assert [answer.body["title"] for answer in answers] == ["Method not allowed", "Unsupported media type"]
+
+
 def test_a_refusal_says_nothing_of_what_was_looked_for(api: Api, secret: Channel, ada: User) -> None:
     answer = api(ada)("channel.join", channel_id=secret.pk)
 
