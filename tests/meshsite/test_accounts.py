@@ -1,6 +1,7 @@
 """Signing up and in by the forms, and the names of accounts."""
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.test import Client
 
 from groups.models import User
@@ -86,3 +87,13 @@ def test_after_signing_out_the_cookie_opens_nothing() -> None:
 
     client.cookies["sessionid"] = kept
     assert who(client) is None
+
+
+def test_a_superuser_does_not_look_like_somebody_else_either() -> None:
+    make_user("alice")
+
+    with pytest.raises(CommandError, match="This looks like the name of @alice"):
+        call_command("createsuperuser", username="aIice", interactive=False)
+    call_command("createsuperuser", username="root", interactive=False, verbosity=0)
+
+    assert list(User.objects.filter(is_superuser=True).values_list("username", flat=True)) == ["root"]
