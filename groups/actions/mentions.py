@@ -17,9 +17,9 @@ from groups.events import MentionCreated, MentionDeleted
 from groups.markdown import Text
 from groups.models import ChannelMember, Mention, Message, User, WorkspaceMember
 from groups.models.mention import MentionKind
-from groups.models.workspace import Role
 from groups.names import folded, groups_named
 from groups.payloads import MessagePayload, mention_payload
+from groups.roles import Deed, allowed
 from realtime import limits
 from realtime.backends import leases
 from realtime.errors import Conflict, RateLimited, Unavailable
@@ -86,11 +86,12 @@ def permits(asked: Mapping[Key, GroupCall]) -> dict[Key, Permit]:
     writing = set(
         members.filter(user__in=authors, channel__archived_at=None).values_list("channel_id", "user_id"),
     )
-    guests = set(
-        WorkspaceMember.objects.filter(
-            role=Role.GUEST, user__in=authors, workspace__channels__in=channel_ids
-        ).values_list("workspace__channels", "user_id")
-    )
+    roles = WorkspaceMember.objects.filter(user__in=authors, workspace__channels__in=channel_ids)
+    calling = {
+        (channel_id, user_id)
+        for channel_id, user_id, role in roles.values_list("workspace__channels", "user_id", "role")
+        if allowed(Deed.MENTION_GROUP, role)
+    }
     sizes = dict(members.values_list("channel_id").annotate(Count("pk")))
     reached = _reached(channel_ids)
     online = _online({pk for call in asked.values() if "here" in call.calls for pk in reached[call.channel_id]})
@@ -99,8 +100,8 @@ def permits(asked: Mapping[Key, GroupCall]) -> dict[Key, Permit]:
     for key, call in asked.items():
         place = call.channel_id, call.author.pk
         told = reached[call.channel_id] - {call.author.pk}
-        if place in guests or place not in writing or not call.calls:
-            granted[key] = Permit(allowed=place not in guests)
+        if place not in calling or place not in writing or not call.calls:
+            granted[key] = Permit(allowed=place in calling)
         elif sizes[call.channel_id] > settings.GROUP_MENTION_CONFIRM and not call.confirmed:
             granted[key] = Permit(refusal=_unconfirmed(len(told if "channel" in call.calls else told & online)))
         else:
