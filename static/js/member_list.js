@@ -101,8 +101,9 @@ export class MemberList {
     this.draw();
     clearTimeout(this.#typed);
     this.#typed = setTimeout(() => {
-      if (this.#searches) this.#roster = EMPTY_ROSTER;
-      this.#fill();
+      // What is shown stays until the answer replaces it.
+      if (this.#searches) this.#roster = { ...this.#roster, has_more: true, next_after_id: 0 };
+      this.#fill({ fresh: this.#searches });
     }, TYPED_MS);
   }
 
