@@ -59,6 +59,7 @@ async def open_direct(person: Person) -> None:
         if other is None or not other.role:
             return
         both = frozenset({person.id, other.id})
+        person.asked_at = other.asked_at = now()
         for direct in person.world.places.values():
             if direct.peers == both:
                 person.asks_to_be_in(direct.id)

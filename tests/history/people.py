@@ -48,6 +48,8 @@ class Person:
     """In the workspace; "" for who is out of it."""
     shown_name: str = ""
     """How they want to be called, once they said so."""
+    asked_at: float = 0.0
+    """When they, or somebody for them, last asked that they be in a channel."""
     muted: set[int] = field(default_factory=set)
     cursors: dict[int, int] = field(default_factory=dict)
     """Up to where they have read, as the last answer said; only what one call moved there for certain."""
@@ -301,14 +303,15 @@ class Person:
 
     def asks_to_be_in(self, channel_id: int) -> None:
         """They, or somebody for them."""
+        self.asked_at = now()
         self.journal.away.ending(self.id, channel_id)
 
     def is_in(self, channel_id: int) -> None:
         self.journal.away.ended(self.id, channel_id)
         self.joined.add(channel_id)
-        if self.guest or any(other.guest for other in self.others):
-            # Who did not see them before is told of them.
-            self.journal.said.append(Said(self.id, now(), now()))
+        if any(one.touches(self.asked_at, now()) for one in self.journal.guests):
+            # Guests there did not see them before, so everybody is told of them again.
+            self.journal.said.append(Said(self.id, self.asked_at, now()))
 
     def is_out_of(self, channel_id: int, asked_at: float) -> None:
         self.journal.away.began(self.id, channel_id, asked_at=asked_at)
