@@ -26,6 +26,8 @@ OWN = {
         "thread.list",
         "workspace.list",
     ),
+    # In a group of classrooms everybody with an account or a key is a stranger: its own tests prove who may do what.
+    *(name for name in METHODS if name.startswith("mesh.")),
 }
 
 
