@@ -33,6 +33,8 @@ HOST: Final = "127.0.0.1"
 MARK: Final = b"~"
 """Before the number, of 8 digits, and the moment, of 16 hex digits, in what is told."""
 MARK_BYTES: Final = 25
+IDLE_SECONDS: Final = 3.0
+"""After which a connection is not used again: the server ends those that are silent for five."""
 SYNC_SECONDS: Final = 15.0
 CONNECTING_AT_ONCE: Final = 20
 WARM_UP_SECONDS: Final = 3.0
@@ -102,10 +104,13 @@ class Told:
 
 
 class Http(asyncio.Protocol):
-    """One kept connection. Requests wait for each other, as those of one browser tab do."""
+    """One kept connection, a new one after a while of silence. Requests wait for each other."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int) -> None:
+        self._port = port
         self._transport: asyncio.Transport | None = None
+        self._used_at = 0.0
+        self._connecting: asyncio.Task[Any] | None = None
         self._waiting: deque[tuple[bytes, asyncio.Future[bytes]]] = deque()
         self._current: asyncio.Future[bytes] | None = None
         self._came = b""
@@ -115,11 +120,11 @@ class Http(asyncio.Protocol):
         self._transport = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for future in [self._current, *(future for _, future in self._waiting)]:
-            if future is not None and not future.done():
-                future.set_exception(Failed("the server closed a connection"))
+        if self._current is not None and not self._current.done():
+            self._current.set_exception(Failed("the server closed a connection that waited for an answer"))
 
     def data_received(self, data: bytes) -> None:
+        self._used_at = time.monotonic()
         self._came += data
         head_end = self._came.find(b"\r\n\r\n")
         if head_end < 0:
@@ -151,10 +156,19 @@ class Http(asyncio.Protocol):
         return next(iter(answer["data"].values()))
 
     def _next(self) -> None:
-        if self._current is None and self._waiting:
+        if self._current is None and self._waiting and self._connecting is None:
+            if self._transport is None or time.monotonic() - self._used_at > IDLE_SECONDS:
+                self._connecting = asyncio.create_task(self._connect())
+                return
             request, self._current = self._waiting.popleft()
-            assert self._transport
             self._transport.write(request)
+
+    async def _connect(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+        await asyncio.get_running_loop().create_connection(lambda: self, HOST, self._port)
+        self._used_at, self._connecting = time.monotonic(), None
+        self._next()
 
 
 class Subscription(asyncio.Protocol):
@@ -255,11 +269,11 @@ class Group:
     async def open(self) -> None:
         loop = asyncio.get_running_loop()
         port = self._asked.port
-        self._host = (await loop.create_connection(Http, HOST, port))[1]
+        self._host = Http(port)
         group = await self._host.ask(CREATE, {"name": self._name, "h": self._name, "d": "bench"})
         self.there = {"g": group["id"], "d": "bench"}
         for number in range(self._asked.nodes):
-            node = (await loop.create_connection(Http, HOST, port))[1]
+            node = Http(port)
             polls = number < self._polling
             joined = await node.ask(JOIN, {**self.there, "n": f"node{number}", "w": not polls})
             if joined["useWebSocket"] is polls:
