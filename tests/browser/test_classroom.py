@@ -5,7 +5,7 @@ import json
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -38,9 +38,9 @@ class Lesson:
     def page(self) -> Page:
         return self.ada.page
 
-    def pupil(self, name: str, *, mode: str = "WebSocket", **options: Any) -> Page:
+    def pupil(self, name: str, *, mode: str = "WebSocket", on: Mapping[str, Any] | None = None) -> Page:
         """The page to try, joined."""
-        page = self.meet(name, account=False, **options).page
+        page = self.meet(name, account=False, **(on or {})).page
         page.goto(f"{self.ada.server.url}/classroom/try/#key={self.key}&domain={self.domain}&node={name}")
         page.get_by_label(mode).check()
         page.get_by_role("button", name="Join", exact=True).click()
@@ -121,6 +121,14 @@ def test_pupils_on_sockets_and_pupils_who_poll_hear_each_other(lesson: Lesson) -
     expect(taro.locator("#log tr")).to_have_count(1)
     expect(lesson.page.locator("#nodes-count")).to_have_text("2")
 
+    # Who opens the page later sees the same.
+    before = lesson.page.locator("#log").inner_text()
+    lesson.page.reload()
+    lesson.page.get_by_role("button", name="Class 3B").click()
+    expect(lesson.node("taro").locator("div", has_text="score").locator("dd")).to_have_text("7", timeout=LIVE_MS)
+    expect(lesson.page.locator("#log tr")).to_have_count(2)
+    assert lesson.page.locator("#log").inner_text() == before
+
 
 def test_who_leaves_is_gone_from_the_teachers_page(lesson: Lesson) -> None:
     pupil = lesson.pupil("taro")
@@ -170,7 +178,7 @@ def test_a_group_is_chosen_and_stopped_with_the_keyboard_alone(lesson: Lesson) -
 
 def test_the_pages_fit_a_phone(meet: Meet) -> None:
     lesson = begin(meet, meet("ada", **PHONE))
-    pupil = lesson.pupil("a-name-that-is-rather-long-as-they-happen-to-be", **PHONE)
+    pupil = lesson.pupil("a-name-that-is-rather-long-as-they-happen-to-be", on=PHONE)
     pupil.get_by_placeholder("Another event").fill("an-event-with-a-name-that-does-not-end-so-soon")
     pupil.get_by_role("button", name="Fire").click()
     expect(lesson.page.locator("#log tr")).to_have_count(1, timeout=LIVE_MS)
