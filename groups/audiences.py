@@ -44,6 +44,11 @@ def everybody_in(row: Channel | Workspace) -> Audience:
     return Audience(to.kind, to.of | {"rev": row.rev + 1})
 
 
+def those_in(channel: Channel, user_ids: Iterable[int]) -> Audience:
+    """Those of these users who are members still when the event leaves: it may have waited in an outage."""
+    return Audience("those_in", {"id": channel.pk, "members_rev": channel.members_rev, "ids": sorted(set(user_ids))})
+
+
 def witnesses_in(workspace: Workspace, unaware: Collection[int]) -> Audience:
     """The members at this moment, as `members_of`, without guests who may not know of whom it is about."""
     to = members_of(workspace)
@@ -64,6 +69,12 @@ def forget_all() -> None:
 def _members_of_channel(*, id: int, rev: int, members_rev: int) -> Iterable[int]:
     """Without those who joined with the event itself: they are told of the channel instead, as it is then."""
     return _members("channel", id, members_rev).up_to(rev - 1)
+
+
+@audience_kind("those_in")
+def _those_in_channel(*, id: int, members_rev: int, ids: Collection[int]) -> Iterable[int]:
+    members = _members("channel", id, members_rev).joined_revs
+    return [user_id for user_id in ids if user_id in members]
 
 
 @audience_kind("workspace")

@@ -4,11 +4,12 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
+from groups.audiences import those_in
 from groups.events import ThreadUpdated
 from groups.models import Channel, ChannelMember, Message, ThreadFollower
 from groups.models.thread import ThreadFollowerQuerySet
 from groups.payloads import own_thread_payload
-from realtime.publish import Publication, users
+from realtime.publish import Publication
 
 THREAD_FOLLOWERS = 1_000
 """Of one thread. Nobody begins to follow by writing or being named beyond it; who asks to is refused."""
@@ -64,13 +65,14 @@ def told_to(followers: ThreadFollowerQuerySet) -> list[Publication]:
     The caller holds the locks of the channels and has saved their revs.
     """
     readers: dict[tuple[int, bool, int, int], list[int]] = {}
-    threads = {}
+    threads, channels = {}, {}
     for row in followers.states():
         same = row.root_id, row.following, row.last_read_id, row.unread_count
         threads[same] = own_thread_payload(row)
+        channels[same] = Channel(pk=row.channel_id, members_rev=row.members_rev)
         readers.setdefault(same, []).append(row.user_id)
     return [
-        Publication(ThreadUpdated(thread), users(readers[same]), Channel(pk=thread["channel_id"]).order)
+        Publication(ThreadUpdated(thread), those_in(channels[same], readers[same]), channels[same].order)
         for same, thread in threads.items()
     ]
 

@@ -13,6 +13,7 @@ from django.db.models.functions import Lower
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from groups.audiences import those_in
 from groups.events import MentionCreated, MentionDeleted
 from groups.markdown import Text
 from groups.models import ChannelMember, Mention, Message, User, WorkspaceMember
@@ -23,7 +24,7 @@ from groups.roles import Deed, allowed
 from realtime import limits
 from realtime.backends import leases
 from realtime.errors import Conflict, RateLimited, Unavailable
-from realtime.publish import Publication, users
+from realtime.publish import Publication
 from realtime.relay import user_stream
 
 log = logging.getLogger(__name__)
@@ -188,7 +189,11 @@ def created_of(message: Message, payload: MessagePayload, kinds: Kinds) -> list[
     for user_id, kind in kinds.items():
         told[kind].append(user_id)
     return [
-        Publication(MentionCreated(mention_payload(kind, message), payload), users(told[kind]), message.channel.order)
+        Publication(
+            MentionCreated(mention_payload(kind, message), payload),
+            those_in(message.channel, told[kind]),
+            message.channel.order,
+        )
         for kind in MentionKind.values
         if kind in told
     ]
@@ -245,7 +250,7 @@ def deleted_of(message: Message, user_ids: Collection[int]) -> list[Publication]
     if not user_ids:
         return []
     event = MentionDeleted(message_id=message.pk, channel_id=message.channel_id, rev=message.rev)
-    return [Publication(event, users(user_ids), message.channel.order)]
+    return [Publication(event, those_in(message.channel, user_ids), message.channel.order)]
 
 
 def _told_before(message: Message) -> dict[int, str]:

@@ -44,12 +44,14 @@ class ThreadFollowerQuerySet(models.QuerySet["ThreadFollower"]):
 
     def with_thread(self) -> models.QuerySet[Any]:
         """Each with `channel_id`, `reply_count`, `latest_reply_id` (of a deleted one too; 0 when there is none),
-        `newest_id`, which is the root's where there is no reply, and the `rev` of the channel that these hold.
+        `newest_id`, which is the root's where there is no reply, the `rev` of the channel that these hold, and its
+        `members_rev`.
         """
         latest = Message.objects.filter(thread_root=OuterRef("root")).order_by("-pk").values("pk")[:1]
         return self.annotate(
             channel_id=F("root__channel_id"),
             rev=F("root__channel__rev"),
+            members_rev=F("root__channel__members_rev"),
             reply_count=F("root__reply_count"),
             latest_reply_id=Coalesce(Subquery(latest), Value(0)),
             newest_id=Coalesce(Subquery(latest), F("root_id")),

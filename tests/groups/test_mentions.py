@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from groups.actions.channels import archive_channel
 from groups.actions.cursors import mark_read
-from groups.actions.membership import add_members, join_channel, leave_channel, mute_channel
+from groups.actions.membership import add_members, join_channel, leave_channel, mute_channel, remove_member
 from groups.actions.mentions import MENTIONS_PER_MESSAGE
 from groups.actions.messages import delete_message, edit_message
 from groups.actions.sending import Draft, Sent, send_message, send_messages
@@ -65,6 +65,15 @@ def test_who_is_named_is_told_alone_after_the_message(api: Api, general: Channel
     assert (told[1].user_ids, told[1].order) == (ids(bob), f"channel:{general.pk}")
     mention = {"kind": "user", "message_id": message["id"], "channel_id": general.pk, "rev": message["rev"]}
     assert told[1].data == {"mention": mention, "message": message}
+
+
+def test_who_was_removed_when_it_leaves_is_not_told(general: Channel, grace: User, ada: User, bob: User) -> None:
+    """As after an outage, in which it waited in the outbox."""
+    with published() as told:
+        message = say(ada, general, "@bob look")
+        edit_message(editor=ada, message_id=message.pk, body="look")
+        remove_member(remover=grace, channel_id=general.pk, user_id=bob.pk)
+    assert (told_who(told), told_who(told, "mention.deleted")) == (set(), set())
 
 
 def test_the_page_gets_a_name_as_a_link_to_a_person_and_programs_the_text(

@@ -78,6 +78,17 @@ def test_a_reply_lets_its_author_and_the_author_of_the_root_follow(
     }
 
 
+def test_who_was_removed_when_it_leaves_is_told_nothing_of_a_thread(
+    general: Channel, grace: User, ada: User, bob: User
+) -> None:
+    """As after an outage, in which it waited in the outbox."""
+    root = say(bob, general, "a question")
+    with published() as told:
+        reply_to(root, ada, "an answer")
+        remove_member(remover=grace, channel_id=general.pk, user_id=bob.pk)
+    assert [event.user_ids for event in told if event.name == "thread.updated"] == [ids(ada), set()]
+
+
 def test_who_answers_themself_has_nothing_unread(root: Message, ada: User) -> None:
     with published() as told:
         reply_to(root, ada)
