@@ -72,6 +72,8 @@ export class Completion {
   /** The arrows were used: names that still come must not change what is chosen. */
   #moved = false;
   #from = 0;
+  /** A name is being written, also while nobody is known who it could be. */
+  #sought = false;
   /** Closed by Escape for the name that begins here. */
   #dismissed = -1;
 
@@ -102,12 +104,18 @@ export class Completion {
     return !this.#list.hidden;
   }
 
-  /** Look again what is offered: something was typed, or names came. */
+  /** Names may have come. */
+  again() {
+    if (this.#sought) this.look();
+  }
+
+  /** Look what is offered for what is written now. */
   look() {
     const { value, selectionStart, selectionEnd } = this.#field;
     const found = selectionStart === selectionEnd && this.#focused ? nameAt(value, selectionStart) : null;
     if (found?.from !== this.#dismissed) this.#dismissed = -1;
     if (!found || this.#dismissed !== -1) return this.close();
+    this.#sought = true;
     this.#onNeeded();
     const people = peopleFor(this.#people(), found.query);
     const groups = this.#groups() ? groupsFor(found.query) : [];
@@ -116,7 +124,7 @@ export class Completion {
     this.#moved = same;
     const named = [...people.map((user) => ({ name: user.username, user })), ...groups.map((name) => ({ name }))];
     this.#choices = named.slice(0, OFFERED);
-    if (this.#choices.length === 0) return this.close();
+    if (this.#choices.length === 0) return this.#hide();
     this.#at = Math.max(0, this.#choices.findIndex(({ name }) => name === before));
     this.#from = found.from;
     this.#show();
@@ -140,6 +148,11 @@ export class Completion {
   }
 
   close() {
+    this.#sought = false;
+    this.#hide();
+  }
+
+  #hide() {
     if (!this.open) return;
     this.#list.hidden = true;
     this.#moved = false;

@@ -3,7 +3,8 @@
 import { Completion } from "./completion.js";
 import { setText } from "./elements.js";
 import { gettext, interpolate } from "./i18n.js";
-import { channelName, nameOf } from "./store.js";
+import { momentOf, silencedUntil } from "./silence.js";
+import { channelName, peopleToName } from "./store.js";
 
 const COUNT_FROM = 200;
 
@@ -25,7 +26,6 @@ export class Composer {
   #note;
   #completion;
   /** @type {?string} where the text belongs: "c5" or "t57" */ #place = null;
-  /** @type {Record<number, string>} why a workspace refused the last message */ #refused = {};
 
   /**
    * @param {{ form: HTMLFormElement, store: any, outbox: import("./outbox.js").Outbox,
@@ -60,7 +60,7 @@ export class Composer {
     this.#note = form.querySelector(".composer-note");
     this.#completion = new Completion({
       field: this.#field,
-      people: () => this.#people(),
+      people: () => peopleToName(this.#store.state, this.#channel?.id),
       groups: () => this.#workspace?.role !== "guest",
       onNeeded: () => this.#channel && onPeople(this.#channel.id),
     });
@@ -79,16 +79,20 @@ export class Composer {
     const channel = this.#channel;
     const place = channel ? placeOf(this.#target()) : null;
     const closed = Boolean(channel?.archived);
+    const silenced = silencedUntil(this.#workspace?.silenced_until);
     const why = closed
       ? gettext("This channel is archived. It can be read, and nothing is written here any more.")
-      : (this.#refused[channel?.workspace_id] ?? "");
+      : silenced
+        ? interpolate(gettext("You may only read here until %(moment)s."), { moment: momentOf(silenced) })
+        : "";
     this.#form.hidden = Boolean(this.#store.state.me) && !channel;
     this.#form.classList.toggle("closed", closed);
     setText(this.#note, why);
     this.#note.hidden = !why;
-    this.#field.disabled = !channel || closed;
+    this.#field.disabled = !channel || closed || Boolean(silenced);
+    this.#drawButton();
     if (channel) this.#field.placeholder = this.#placeholder(channel);
-    if (this.#completion.open) this.#completion.look();
+    this.#completion.again();
     if (place === this.#place) return;
     this.#place = place;
     this.#completion.close();
@@ -114,12 +118,6 @@ export class Composer {
     this.focus();
   }
 
-  /** A moderator lets this person only read: said where they write, until a message goes through again. */
-  refused(workspace_id, text) {
-    this.#refused[workspace_id] = text;
-    this.draw();
-  }
-
   get #channel() {
     return this.#store.state.channels[this.#target()?.channel_id];
   }
@@ -132,12 +130,6 @@ export class Composer {
     if (this.#target().thread_root_id) return gettext("Reply in this thread");
     const name = channel.kind === "direct" ? channelName(this.#store.state, channel) : `#${channel.name}`;
     return interpolate(gettext("Message %(name)s"), { name });
-  }
-
-  #people() {
-    const { members, people, me } = this.#store.state;
-    const ids = members[this.#channel?.id] ?? this.#channel?.members?.map(({ id }) => id) ?? [];
-    return ids.filter((id) => id !== me.id).map((id) => people[id]).filter((user) => user && user.active !== false && nameOf(user));
   }
 
   #key(event) {
@@ -156,10 +148,15 @@ export class Composer {
     this.#keptOf()?.keepDraft(this.#place, value);
     this.#field.style.height = "auto";
     this.#field.style.height = `${this.#field.scrollHeight}px`;
+    this.#drawButton();
+  }
+
+  #drawButton() {
+    const { value, disabled } = this.#field;
     const limit = this.#store.state.limits.message_characters ?? Infinity;
     // The server counts characters, not UTF-16 halves.
     const left = limit - [...value].length;
-    this.#button.disabled = value.trim() === "" || left < 0;
+    this.#button.disabled = disabled || value.trim() === "" || left < 0;
     setText(this.#count, left < COUNT_FROM ? String(left) : "");
     this.#count.classList.toggle("over", left < 0);
   }

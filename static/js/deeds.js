@@ -7,11 +7,17 @@ import { gettext, interpolate } from "./i18n.js";
 import { readerOf, textNode, textOf } from "./message.js";
 import { say } from "./notices.js";
 import { showBeside } from "./popovers.js";
+import { silencedUntil } from "./silence.js";
 import { applyMessage, applyReadAnswer, applyThread, nameOf, personOf } from "./store.js";
 
 const MODERATORS = ["owner", "admin", "moderator"];
 
 const byId = (id) => document.getElementById(id);
+
+/** Whether anything may be written in a channel: not in an archived one, nor by whom a moderator lets only read. */
+export function mayWrite(state, channel) {
+  return Boolean(channel) && !channel.archived && !silencedUntil(state.workspaces[channel.workspace_id]?.silenced_until);
+}
 
 export class Deeds {
   #store;
@@ -39,7 +45,7 @@ export class Deeds {
     const role = state.workspaces[channel.workspace_id]?.role;
     const own = message.author.id === state.me.id;
     const moderates = channel.role === "admin" || MODERATORS.includes(role);
-    const write = !channel.archived;
+    const write = mayWrite(state, channel);
     return { edit: own && write, delete: own || moderates, history: own || moderates, write, pin: write && role !== "guest" };
   }
 
@@ -112,6 +118,11 @@ export class Deeds {
       yes: gettext("Delete"),
       act: () => api("message.delete", { message_id: message.id }),
     });
+  }
+
+  /** @returns {Promise<boolean>} whether so many people shall be told. @param {{ detail: string }} error says how many */
+  confirmMentions({ detail }) {
+    return this.#dialogs.confirm({ title: gettext("Tell so many people?"), text: detail, yes: gettext("Send it"), harmless: true });
   }
 
   /** What it said before, newest first. */

@@ -8,7 +8,6 @@ import { Composer } from "./composer.js";
 import { showConnection } from "./connection.js";
 import { Deeds } from "./deeds.js";
 import { Dialogs } from "./dialogs.js";
-import { gettext } from "./i18n.js";
 import { Kept, forgetAll } from "./kept.js";
 import { Navigation } from "./navigation.js";
 import { Notifications } from "./notifications.js";
@@ -20,6 +19,7 @@ import { Reading } from "./reading.js";
 import { keepSession, takeSession } from "./session.js";
 import { listenForShortcuts } from "./shortcuts.js";
 import { handleDrawer, showSidebar } from "./sidebar.js";
+import { SilenceEnd } from "./silence.js";
 import { StatusEditor } from "./status.js";
 import { Store, releaseHeld } from "./store.js";
 import { Sync } from "./sync.js";
@@ -77,20 +77,15 @@ const activity = new Activity({
 for (const { rows } of [timeline, thread]) {
   rows.onRetry = (client_msg_id) => outbox.retry(client_msg_id);
   rows.onDiscard = (client_msg_id) => outbox.discard(client_msg_id);
+  rows.onPeople = (channel_id) => sync.loadPeople(channel_id);
 }
 deeds.onQuote = (text, inThread) => (inThread ? threadComposer : composer).insert(text);
 deeds.onPerson = (user_id) => dialogs.openPerson(user_id);
 outbox.onUnconfirmed = async ({ client_msg_id }, error) => {
-  const sure = { title: gettext("Tell so many people?"), text: error.detail, yes: gettext("Send it"), harmless: true };
-  if (await dialogs.confirm(sure)) outbox.retry(client_msg_id, { confirm_mentions: true });
+  if (await deeds.confirmMentions(error)) outbox.retry(client_msg_id, { confirm_mentions: true });
 };
-outbox.onRefused = ({ channel_id }, error) => error.code === "silenced" && sayRefused(channel_id, error.detail);
-outbox.onSent = ({ channel_id }) => sayRefused(channel_id, "");
 
-function sayRefused(channel_id, text) {
-  const workspace_id = store.state.channels[channel_id]?.workspace_id;
-  for (const each of [composer, threadComposer]) each.refused(workspace_id, text);
-}
+const silenceEnd = new SilenceEnd(draw);
 
 let kept;
 
@@ -114,6 +109,7 @@ function draw() {
   composer.draw();
   threadComposer.draw();
   typingLine.draw();
+  silenceEnd.look(store.state.workspaces);
   showPeople();
   reading.look();
 }

@@ -35,10 +35,6 @@ export class Outbox {
   #failures = new Map();
   /** The server wants to know whether so many people shall really be named. @type {(message: Pending, error: any) => void} */
   onUnconfirmed = () => {};
-  /** @type {(message: Pending, error: any) => void} */
-  onRefused = () => {};
-  /** @type {(message: import("./store.js").Message) => void} */
-  onSent = () => {};
 
   /**
    * @param {{ store: any, client: any, keptOf: (user_id: number) => import("./kept.js").Kept, explain: (error: any) => string,
@@ -158,7 +154,6 @@ export class Outbox {
       this.#failures.delete(client_msg_id);
       this.#store.update((state) => removePending(applyMessage(state, message), client_msg_id));
       this.#forget(client_msg_id);
-      this.onSent(message);
     } catch (error) {
       this.#failed(client_msg_id, error);
     }
@@ -179,7 +174,6 @@ export class Outbox {
     }
     this.#patch(client_msg_id, { status: "failed", error: this.#explain(error) });
     if (error.code === "mention_unconfirmed") this.onUnconfirmed(message, error);
-    else this.onRefused(message, error);
   }
 
   #later(at_least_ms) {

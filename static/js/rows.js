@@ -3,10 +3,11 @@
  * message, and a key for everything that one does with a message. The conversation and the thread have one each.
  */
 
+import { mayWrite } from "./deeds.js";
 import { editorOf } from "./editor.js";
 import { reconcile } from "./elements.js";
 import { messageNode, pendingNode, reactedBy, replyNode, tombstoneNode } from "./message.js";
-import { applyMessage, nameOf, personOf } from "./store.js";
+import { applyMessage, nameOf, peopleToName, personOf } from "./store.js";
 
 const GROUP_MS = 5 * 60_000;
 
@@ -18,9 +19,12 @@ export class MessageRows {
   #onRedraw;
   #onLeave;
   /** @type {?number} */ #editing = null;
+  /** @type {?import("./completion.js").Completion} of the field in which a message is edited */ #completion = null;
   /** @type {?number} */ highlighted = null;
   /** @type {(client_msg_id: string) => void} */ onRetry = () => {};
   /** @type {(client_msg_id: string) => void} */ onDiscard = () => {};
+  /** The names of those in a channel are needed. @type {(channel_id: number) => void} */
+  onPeople = () => {};
 
   /**
    * @param {{ store: any, deeds: import("./deeds.js").Deeds, list: HTMLElement, inThread?: boolean, onRedraw: () => void,
@@ -40,6 +44,7 @@ export class MessageRows {
   draw(rows) {
     reconcile(this.#list, rows);
     this.#rove();
+    this.#completion?.again();
   }
 
   forget() {
@@ -64,7 +69,7 @@ export class MessageRows {
       make: () => {
         const uses = this.#uses(message, channel);
         if (compact) return replyNode(state, message, { root, grouped, uses, highlighted });
-        const editor = editing ? editorOf(message, (changed) => this.#endEdit(message.id, changed)) : undefined;
+        const editor = editing ? this.#editor(message, channel) : undefined;
         return messageNode(state, message, { grouped, editor, uses, thread, highlighted, inThread: this.#inThread });
       },
     };
@@ -109,7 +114,7 @@ export class MessageRows {
   }
 
   #mayWrite(channel) {
-    return Boolean(channel) && !channel.archived;
+    return mayWrite(this.#store.state, channel);
   }
 
   #uses(message, channel) {
@@ -130,8 +135,23 @@ export class MessageRows {
     this.#deeds.openMenu(message, anchor, { onEdit: () => this.edit(message.id), back: node, inThread: this.#inThread });
   }
 
+  #editor(message, channel) {
+    const { node, completion } = editorOf(message, {
+      onEnd: (changed) => this.#endEdit(message.id, changed),
+      onUnconfirmed: (error) => this.#deeds.confirmMentions(error),
+      naming: {
+        people: () => peopleToName(this.#store.state, channel.id),
+        groups: () => this.#store.state.workspaces[channel.workspace_id]?.role !== "guest",
+        onNeeded: () => this.onPeople(channel.id),
+      },
+    });
+    this.#completion = completion;
+    return node;
+  }
+
   async #endEdit(message_id, changed) {
     this.#editing = null;
+    this.#completion = null;
     if (changed) this.#store.update((state) => applyMessage(state, changed));
     this.#onRedraw();
     this.nodeOf(message_id)?.focus({ preventScroll: true });

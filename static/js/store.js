@@ -16,7 +16,7 @@
  *   `doubtful`: the counts may be wrong, and the server has to be asked. `held`: marked unread, so not read by being open
  * @typedef {{ thread_root_id: number, channel_id: number, following: boolean, last_read_id: number, unread_count: number,
  *   reply_count: number, latest_reply_id: number, rev: number }} Thread
- * @typedef {{ id: number, name: string, open: boolean, role: string, member_count: number }} Workspace
+ * @typedef {{ id: number, name: string, open: boolean, role: string, member_count: number, silenced_until?: ?string }} Workspace
  * @typedef {{ client_msg_id: string, channel_id: number, thread_root_id?: ?number, body: string, created_at: string,
  *   status: "sending" | "waiting" | "failed", error: string, confirm_mentions?: boolean }} Pending  a message on its way
  * @typedef {{ messages: Message[], has_more: boolean, has_newer?: boolean, status: "loading" | "ready" | "failed" }} Timeline
@@ -54,7 +54,9 @@ export const EMPTY = Object.freeze({
  * messages of channels load anew, or come back with `applyChanges`.
  */
 export function applyBoot(state, boot) {
-  const people = [boot.me, ...boot.channels.flatMap(({ members }) => members ?? [])];
+  const met = boot.channels.flatMap(({ members }) => members ?? []);
+  // Of who left one workspace there is only the name; the profile, where another one shows it, is later in the list.
+  const people = [boot.me, ...met.filter(({ active }) => active === false), ...met.filter(({ active }) => active !== false)];
   return {
     ...EMPTY,
     pending: state.pending,
@@ -351,16 +353,28 @@ function placeTimeline(state, channel_id, timeline) {
 
 function applyMemberJoined(state, { channel_id, user, member_count }) {
   const members = state.members[channel_id];
-  const next = patchChannel(applyPeople(state, [user]), channel_id, { member_count });
+  const next = showInDirect(patchChannel(applyPeople(state, [user]), channel_id, { member_count }), channel_id, user);
   if (!members || members.includes(user.id)) return next;
   return { ...next, members: { ...next.members, [channel_id]: [...members, user.id] } };
 }
 
 function applyMemberLeft(state, { channel_id, user_id, member_count }) {
   const members = state.members[channel_id];
-  const next = patchChannel(endTyping(state, channel_id, user_id), channel_id, { member_count });
+  const patched = patchChannel(endTyping(state, channel_id, user_id), channel_id, { member_count });
+  const former = state.channels[channel_id]?.members?.find(({ id }) => id === user_id);
+  // The channel stays named after them; their profile is no longer shown.
+  const nothing = { display_name: former?.username, avatar_url: null, time_zone: "", active: false };
+  const next = former ? showInDirect(patched, channel_id, { ...former, ...nothing }) : patched;
   if (!members?.includes(user_id)) return next;
   return { ...next, members: { ...next.members, [channel_id]: members.filter((id) => id !== user_id) } };
+}
+
+/** A direct channel is named after its people, those who left too. */
+function showInDirect(state, channel_id, user) {
+  const shown = (member) => (member.id === user.id ? user : member);
+  return changeChannel(state, channel_id, (channel) =>
+    channel.members ? { ...channel, members: channel.members.map(shown) } : channel,
+  );
 }
 
 /** Who is in a channel, as far as the server was asked. @param {User[]} users */
@@ -391,7 +405,8 @@ function applyWorkspaceLeave(state, { workspace_id, user_id, member_count }) {
 }
 
 function applyUser(state, { user }) {
-  const next = applyPeople(state, [user]);
+  const direct = Object.values(state.channels).filter(({ members }) => members?.some(({ id }) => id === user.id));
+  const next = direct.reduce((current, { id }) => showInDirect(current, id, user), applyPeople(state, [user]));
   return user.id === state.me?.id ? { ...next, me: { ...state.me, ...user } } : next;
 }
 
@@ -543,9 +558,10 @@ export function channelName(state, channel) {
   return others.map(nameOf).join(", ");
 }
 
-/** The people of a direct channel without oneself. */
+/** The people of a direct channel without oneself. Who left is called as the channel says, whatever else is known of them. */
 export function othersOf(state, channel) {
-  return (channel.members ?? []).filter(({ id }) => id !== state.me?.id).map((user) => personOf(state, user));
+  const others = (channel.members ?? []).filter(({ id }) => id !== state.me?.id);
+  return others.map((user) => (user.active === false ? user : personOf(state, user)));
 }
 
 /** The one person that a direct channel is about: the other one, or oneself alone; null where there are several. */
@@ -553,6 +569,13 @@ export function partnerOf(state, channel) {
   if (channel.kind !== "direct") return null;
   const others = othersOf(state, channel);
   return others.length > 1 ? null : (others[0] ?? state.me);
+}
+
+/** Whom a message in a channel can name, as far as the server was asked. @returns {User[]} */
+export function peopleToName(state, channel_id) {
+  const ids = state.members[channel_id] ?? state.channels[channel_id]?.members?.map(({ id }) => id) ?? [];
+  const others = ids.filter((id) => id !== state.me?.id).map((id) => state.people[id]);
+  return others.filter((user) => user && user.active !== false && nameOf(user));
 }
 
 export function nameOf(user) {

@@ -4,11 +4,12 @@ import { api, sentence } from "./api.js";
 import { element, icon, reconcile, setText } from "./elements.js";
 import { showFacts } from "./facts.js";
 import { attempt, closeByClick, keepUp, noTrouble, onSubmit, openDialog, saidSaved } from "./forms.js";
-import { gettext, interpolate, language, ngettext } from "./i18n.js";
+import { gettext, interpolate, ngettext } from "./i18n.js";
 import { MemberList } from "./member_list.js";
 import { memberName } from "./person.js";
 import { portrait } from "./presence.js";
 import { allowed, allowedOver, roleName, rolesToGive } from "./roles.js";
+import { momentOf, silencedUntil } from "./silence.js";
 import { applyEvent, applyWorkspace, nameOf } from "./store.js";
 import { makeTabs } from "./tabs.js";
 
@@ -93,7 +94,7 @@ export class WorkspaceDetails {
     showFacts(byId("workspace-facts"), [
       [gettext("Your role"), roleName(workspace.role)],
       !manages && workspace.open && [gettext("Open"), gettext("Everybody with an account here can join without an invite.")],
-      until && [gettext("You can only read"), interpolate(gettext("until %(moment)s"), { moment: moment(until) })],
+      until && [gettext("You can only read"), interpolate(gettext("until %(moment)s"), { moment: momentOf(until) })],
     ]);
   }
 
@@ -297,7 +298,7 @@ export class WorkspaceDetails {
       ? interpolate(gettext("%(uses)s of %(most)s used"), { uses, most: max_uses })
       : interpolate(ngettext("used %(uses)s time, no limit", "used %(uses)s times, no limit", uses), { uses });
     const about = interpolate(gettext("until %(moment)s, by %(name)s"), {
-      moment: moment(new Date(invite.expires_at)),
+      moment: momentOf(new Date(invite.expires_at)),
       name: nameOf(invite.created_by),
     });
     const button = element(
@@ -326,18 +327,8 @@ export class WorkspaceDetails {
 }
 
 function silencedMark(until) {
-  const title = interpolate(gettext("Can only read until %(moment)s"), { moment: moment(until) });
+  const title = interpolate(gettext("Can only read until %(moment)s"), { moment: momentOf(until) });
   return element("span.role.silenced", { title }, gettext("Only reads"));
-}
-
-/** @returns {?Date} null where it is over, or never was */
-function silencedUntil(stamp) {
-  const until = stamp ? new Date(stamp) : null;
-  return until && until.getTime() > Date.now() ? until : null;
-}
-
-function moment(date) {
-  return new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }).format(date);
 }
 
 async function copyInvite() {

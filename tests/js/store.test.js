@@ -10,6 +10,7 @@ import {
   applyCounts,
   applyEvent,
   applyEventToMessages,
+  applyMembers,
   applyMessage,
   applyOwnRead,
   applyPage,
@@ -28,6 +29,7 @@ import {
   partnerOf,
   patchPending,
   pendingOf,
+  peopleToName,
   personOf,
   releaseHeld,
   typistsOf,
@@ -509,6 +511,35 @@ test("a channel comes and goes with its events", () => {
 test("members who come and go change the count", () => {
   const state = applyEvent(booted(), "channel.member_joined", { channel_id: GENERAL, user: bob, member_count: 3 });
   assert.equal(state.channels[GENERAL].member_count, 3);
+});
+
+test("of a direct channel who leaves keeps their name alone, until they are back", () => {
+  const shown = { ...bob, active: true, time_zone: "Asia/Tokyo", avatar_url: "/avatars/b" };
+  const direct = channel({ id: 7, kind: "direct", name: "", members: [ada, shown], member_count: 2 });
+  const state = applyEvent(booted(), "channel.added", { channel: direct });
+  const left = applyEvent(state, "channel.member_left", { channel_id: 7, user_id: bob.id, member_count: 1 });
+  const nothing = { display_name: "bob", avatar_url: null, time_zone: "", active: false };
+  assert.deepEqual(left.channels[7].members, [ada, { ...bob, ...nothing }]);
+  assert.equal(channelName(left, left.channels[7]), "bob");
+  const back = applyEvent(left, "channel.member_joined", { channel_id: 7, user: shown, member_count: 2 });
+  assert.deepEqual(back.channels[7].members, [ada, shown]);
+  assert.equal(channelName(back, back.channels[7]), "Bob");
+});
+
+test("a profile that another workspace shows goes before the name that is left of it in one", () => {
+  const former = { ...bob, display_name: "bob", active: false };
+  const direct = (id, user) => channel({ id, kind: "direct", name: "", members: [ada, user] });
+  const channels = [direct(7, { ...bob, active: true }), direct(8, former)];
+  const state = applyBoot(EMPTY, { me: ada, epoch: "e", seq: 1, workspaces: [], channels });
+  assert.deepEqual([7, 8].map((id) => channelName(state, state.channels[id])), ["Bob", "bob"]);
+  assert.equal(state.people[bob.id].display_name, "Bob");
+});
+
+test("who may be named is in the channel, active, and somebody else", () => {
+  const eve = { id: 4, username: "eve", display_name: "", active: false };
+  const state = applyMembers(booted(), GENERAL, [ada, bob, eve]);
+  assert.deepEqual(peopleToName(state, GENERAL), [bob]);
+  assert.deepEqual(peopleToName(state, undefined), []);
 });
 
 test("joining a workspace elsewhere shows it here", () => {
