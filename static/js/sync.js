@@ -157,16 +157,17 @@ export class Sync {
   #take(frame) {
     for (const frames of this.#meanwhile) frames.push(frame);
     if (this.#held) return void this.#held.push(frame);
+    const before = this.#store.state;
     this.#store.update((state) => applyEvent(state, frame.event, frame.data));
     this.#recount();
-    if (frame.event === "workspace.member_joined") this.#meet(frame.data);
+    const workspace_id = metIn(frame, before);
+    if (workspace_id) this.#meet(workspace_id);
   }
 
-  /** Who comes into a workspace is told of changes from then on, and has to ask for how it is. */
-  async #meet({ workspace, user }) {
-    if (user.id !== this.#store.state.me.id) return;
+  /** Who comes among people is told of changes from then on, and has to ask for how it is. */
+  async #meet(workspace_id) {
     try {
-      const { presence } = await this.#api("presence.list", { workspace_id: workspace.id });
+      const { presence } = await this.#api("presence.list", { workspace_id });
       this.#store.update((state) => presence.reduce(applyPresence, state));
     } catch (error) {
       if (error.status === 401) return signIn();
@@ -305,6 +306,19 @@ export class Sync {
       this.#meanwhile.delete(meanwhile);
     }
   }
+}
+
+/**
+ * The workspace in which an event lets its reader see people whom they did not see before: all of it, or for a guest those of
+ * a channel, also when so many came at once that they were only counted. `before`: what was known before the event.
+ * @returns {number | undefined}
+ */
+function metIn({ event, data }, before) {
+  if (event === "workspace.member_joined") return data.user.id === before.me.id ? data.workspace.id : undefined;
+  const known = before.channels[data.channel?.id];
+  const more = event === "channel.added" || (event === "channel.updated" && data.channel.member_count > known?.member_count);
+  const workspace_id = data.channel?.workspace_id ?? known?.workspace_id;
+  return more && before.workspaces[workspace_id]?.role === "guest" ? workspace_id : undefined;
 }
 
 /** Whether the place of a message is loaded: it is there, or would be if it were not deleted. */

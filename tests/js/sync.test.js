@@ -458,6 +458,29 @@ test("who comes into a workspace asks who is there, and nobody does for somebody
   assert.equal(store.state.presence[2].status, "away");
 });
 
+/** How often presence is asked for while somebody with this role is put into a channel into which others come later. */
+async function asksWhoIsThereAs(role) {
+  const boot = server["client.boot"]();
+  server["client.boot"] = () => ({ ...boot, workspaces: [{ id: 3, role }] });
+  server["presence.list"] = () => ({ presence: [{ user_id: 2, status: "away", version: 4 }] });
+  await begin();
+  const tell = (event, channel) => hear({ frame: { seq: ++server.seq, event, data: { channel: { id: 9, workspace_id: 3, ...channel } } } });
+  tell("channel.added", { kind: "private", name: "den", member_count: 2, rev: 1 });
+  tell("channel.updated", { name: "den", member_count: 40, rev: 2 });
+  tell("channel.updated", { name: "lair", member_count: 40, rev: 3 });
+  await settled();
+  return server.asked.filter((what) => what === "presence.list").length;
+}
+
+test("a guest asks who is there when a channel shows them people", async () => {
+  assert.equal(await asksWhoIsThereAs("guest"), 2);
+  assert.equal(store.state.presence[2].status, "away");
+});
+
+test("a member, who sees everybody already, does not ask who is there for a channel", async () => {
+  assert.equal(await asksWhoIsThereAs("member"), 0);
+});
+
 test("the names of a channel's members are asked for once, and again after a new beginning", async () => {
   await begin();
   server["channel.members"] = () => ({ members: [{ user: bob, role: "member" }] });
