@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import LIVE_MS, Meet, Person, Two, badge, message, settle
 from tests.browser.test_pages import PHONE, overflow
@@ -311,12 +311,69 @@ def test_a_refused_message_says_why_and_can_be_discarded(two: Two) -> None:
     two.ada.write("let me speak")
     trouble = page.locator(".message.pending.failed")
     expect(trouble).to_contain_text("You may write again at nine.", timeout=LIVE_MS)
-    expect(page.locator("#composer .composer-note")).to_have_text("You may write again at nine.")
     trouble.get_by_role("button", name="Discard").click()
     expect(trouble).to_have_count(0)
     page.reload()
     expect(page.locator("#composer-body:enabled")).to_be_visible()
     expect(page.locator(".message.pending")).to_have_count(0)
+
+
+def test_who_may_only_read_is_told_until_when_and_writes_again_afterwards(two: Two) -> None:
+    two.ada.write("calm down")
+    page = two.bob.page
+    field, note = page.locator("#composer-body"), page.locator("#composer .composer-note")
+    seen(page, "calm down")
+    field.fill("but I")
+    place = {"workspace_id": two.place.workspace_id, "user_id": two.bob.call("user.me")["user"]["id"], "reason": "calm"}
+    two.ada.call("workspace.silence_member", **place, minutes=30)
+    expect(note).to_contain_text("You may only read here until", timeout=LIVE_MS)
+    expect(field).to_be_disabled()
+    expect(page.locator("#composer .send")).to_be_disabled()
+    seen(page, "calm down").hover()
+    expect(seen(page, "calm down").get_by_role("button", name="React")).to_have_count(0)
+    page.reload()
+    expect(note).to_be_visible()
+    two.ada.call("workspace.unsilence_member", **place)
+    expect(note).to_be_hidden(timeout=LIVE_MS)
+    expect(field).to_have_value("but I")
+    expect(field).to_be_enabled()
+    field.press("Enter")
+    seen(two.ada.page, "but I")
+
+
+def test_an_edit_completes_names_and_asks_before_it_tells_many(meet: Meet, start_server: StartServer) -> None:
+    server = start_server(demo=False, GROUP_MENTION_CONFIRM=1)
+    two = settle(meet("ada", at=server), meet("bob", at=server))
+    page = two.ada.page
+    two.ada.write("lunch")
+    seen(page, "lunch").focus()
+    page.keyboard.press("e")
+    field = page.get_by_label("Edit message")
+    late: list[Route] = []
+
+    def keep(route: Route) -> None:
+        late.append(route)
+
+    page.route("**/api/channel.members", keep)
+    with page.expect_request("**/api/channel.members"):
+        page.keyboard.type(f" @{two.bob.username[:3]}")
+    expect(page.get_by_role("listbox")).to_be_hidden()
+    late.pop().continue_()
+    expect(page.get_by_role("option", selected=True)).to_contain_text(f"@{two.bob.username}")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("listbox")).to_be_hidden()
+    field.fill("")
+    page.keyboard.type("lunch @cha")
+    page.keyboard.press("Tab")
+    expect(field).to_have_value("lunch @channel ")
+    page.keyboard.press("Enter")
+    sure = page.get_by_role("dialog", name="Tell so many people?")
+    sure.get_by_role("button", name="Cancel").click()
+    expect(field).to_be_focused()
+    page.keyboard.press("Enter")
+    sure.get_by_role("button", name="Send it").click()
+    expect(field).to_have_count(0)
+    expect(seen(two.bob.page, "lunch").locator(".mention-group")).to_have_text("@channel", timeout=LIVE_MS)
 
 
 def test_naming_everybody_in_a_large_channel_asks_first(meet: Meet, start_server: StartServer) -> None:
