@@ -1,6 +1,7 @@
 """Classrooms over our own socket and poll: nobody misses anything, and only who may come in does."""
 
 import base64
+import copy
 import json
 import threading
 import time
@@ -406,6 +407,27 @@ def test_after_a_crash_who_comes_back_is_told_that_the_log_began_anew(start_serv
     assert fired(n2.frames) == ["after"]
     answer = room.poll(epoch=hello["epoch"], since=hello["seq"]).json()
     assert answer["frames"][0]["mode"] == "resume_failed"
+
+
+def test_a_group_is_one_over_two_workers(start_server: StartServer, databases: Databases, redis_url: str) -> None:
+    url = databases.new(demo=False)
+    one, two = [start_server(database_url=url, **VARIABLES, REDIS_URL=redis_url) for _ in range(2)]
+    here = Classroom(one)
+    there = copy.copy(here)
+    there.server = two
+    begun = here.join("n2")
+    with there.socket(node_id="n2", epoch=begun["epoch"], resume_from=begun["seq"]) as n2:
+        here.fire("n1", "go")
+        n2.event("mesh.events_fired")
+        n2.vanish()
+    there.fire("n1", "stop")
+    with here.socket(node_id="n2", epoch=n2.hello["epoch"], resume_from=n2.seq) as again:
+        assert again.hello["mode"] == "resumed"
+        there.call("mesh.dissolve", **there.place, host_id=there.host_id)
+        assert again.close_code() == 4404
+
+    assert fired(n2.frames + again.frames) == ["go", "stop"]
+    assert again.names == ["mesh.events_fired", "mesh.group_dissolved"]
 
 
 def test_limits_are_told_so_that_a_client_comes_back(start_server: StartServer) -> None:
