@@ -7,6 +7,7 @@ import { mayWrite } from "./deeds.js";
 import { editorOf } from "./editor.js";
 import { reconcile } from "./elements.js";
 import { messageNode, pendingNode, reactedBy, replyNode, tombstoneNode } from "./message.js";
+import { showPresence } from "./presence.js";
 import { applyMessage, nameOf, peopleToName, personOf } from "./store.js";
 
 const GROUP_MS = 5 * 60_000;
@@ -94,7 +95,7 @@ export class MessageRows {
 
   edit(message_id) {
     this.#editing = message_id;
-    this.#onRedraw();
+    this.#redraw();
     const field = this.#list.querySelector(".editor textarea");
     field?.focus();
     field?.setSelectionRange(field.value.length, field.value.length);
@@ -135,6 +136,12 @@ export class MessageRows {
     this.#deeds.openMenu(message, anchor, { onEdit: () => this.edit(message.id), back: node, inThread: this.#inThread });
   }
 
+  /** Of this list only; the portraits in new rows know nothing yet of who is there. */
+  #redraw() {
+    this.#onRedraw();
+    showPresence(this.#store.state);
+  }
+
   #editor(message, channel) {
     const { node, completion } = editorOf(message, {
       onEnd: (changed) => this.#endEdit(message.id, changed),
@@ -153,7 +160,7 @@ export class MessageRows {
     this.#editing = null;
     this.#completion = null;
     if (changed) this.#store.update((state) => applyMessage(state, changed));
-    this.#onRedraw();
+    this.#redraw();
     this.nodeOf(message_id)?.focus({ preventScroll: true });
   }
 
