@@ -140,6 +140,7 @@ const status = (node_id, ms, values) => ({
 test("a look and what follows it make the same room, though some of it comes twice", () => {
   const room = new Room(look({ nodes: [joined("a", 0)], statuses: [status("a", 20, { x: "2" })] }));
   room.apply("mesh.status_reported", status("a", 10, { x: "1", y: "9" }));
+  assert.equal(room.nodes.get("a").values.get("x").value, "2");
   room.apply("mesh.status_reported", status("a", 30, { x: "3" }));
   const { values, seen_at } = room.nodes.get("a");
   assert.deepEqual([values.get("x").value, values.get("y").value, seen_at], ["3", "9", at(30)]);
