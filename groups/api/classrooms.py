@@ -140,7 +140,7 @@ class DomainParams(Params):
     domain = Text(max_length=ID_CHARACTERS)
 
 
-class WorkspaceParams(Params):
+class ClassroomsParams(Params):
     workspace_id = id_field()
 
 
@@ -158,7 +158,7 @@ def domains(caller: Caller, params: dict[str, Any]) -> DomainsAnswer:
     }
 
 
-@method("classroom.take_domain", params=WorkspaceParams, answer=DomainAnswer, scope="write")
+@method("classroom.take_domain", params=ClassroomsParams, answer=DomainAnswer, scope="write")
 def take_domain(caller: Caller, params: dict[str, Any]) -> DomainAnswer:
     """Take the domain of my address, if nobody has it, into a workspace that I own or administrate."""
     return {"domain": _domain(classrooms.take_domain(taker=user_of(caller), address=caller.address, **params))}
@@ -241,7 +241,7 @@ def stop_group(caller: Caller, params: dict[str, Any]) -> GroupAnswer:
     return _kept(user_of(caller), classrooms.stop_group(teacher=user_of(caller), **params))
 
 
-@method("classroom.keys", params=WorkspaceParams, answer=KeysAnswer, scope="read")
+@method("classroom.keys", params=ClassroomsParams, answer=KeysAnswer, scope="read")
 def keys(caller: Caller, params: dict[str, Any]) -> KeysAnswer:
     """The keys of a workspace's classes that work, the newest first."""
     workspace = classrooms.workspace_for(user_of(caller), params["workspace_id"])
@@ -249,7 +249,7 @@ def keys(caller: Caller, params: dict[str, Any]) -> KeysAnswer:
     return {"keys": [_key(key) for key in rows[: classrooms.KEYS]]}
 
 
-class MakeKeyParams(WorkspaceParams):
+class MakeKeyParams(ClassroomsParams):
     label = Text(max_length=classrooms.LABEL_CHARACTERS)  # type: ignore[assignment] # a field of fields, too
     domains = serializers.ListField(child=Text(max_length=ID_CHARACTERS), min_length=1, max_length=100)
 
