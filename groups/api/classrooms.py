@@ -7,6 +7,7 @@ from rest_framework import serializers
 
 from groups import classroom_readings
 from groups.actions import classrooms, mesh
+from groups.actions.mesh_keys import DOMAINS
 from groups.api.callers import user_of
 from groups.api.fields import Fact, Text, id_field
 from groups.classroom_readings import Group
@@ -251,7 +252,7 @@ def keys(caller: Caller, params: dict[str, Any]) -> KeysAnswer:
 
 class MakeKeyParams(ClassroomsParams):
     label = Text(max_length=classrooms.LABEL_CHARACTERS)  # type: ignore[assignment] # a field of fields, too
-    domains = serializers.ListField(child=Text(max_length=ID_CHARACTERS), min_length=1, max_length=100)
+    domains = serializers.ListField(child=Text(max_length=ID_CHARACTERS), max_length=DOMAINS)
 
 
 @method("classroom.make_key", params=MakeKeyParams, answer=NewKeyAnswer, scope="write")
