@@ -233,11 +233,11 @@ def beat_of_member(*, group_id: str, domain: str, node_id: str) -> Joined:
     group = live_group(group_id, domain)
     node = group.nodes.filter(node_id=node_id).first() if _storable(node_id) else None
     if node is None:
-        raise NodeNotFound("Node not found")
+        raise _gone(group_id, domain)
     node.seen_at = now
     node.alive_until = now + timedelta(seconds=settings.MESH_MEMBER_HEARTBEAT_TTL_SECONDS)
     if not group.nodes.filter(pk=node.pk).update(seen_at=node.seen_at, alive_until=node.alive_until):
-        raise NodeNotFound("Node not found")  # it left at this moment
+        raise _gone(group_id, domain)
     return Joined(group, node)
 
 
@@ -472,6 +472,12 @@ def _alive(group: MeshGroup | None, group_id: str, domain: str) -> MeshGroup:
     if group.silent or group.ended == Ended.SILENCE:
         raise GroupNotFound(f"Group not found: {group.full_id} (heartbeat expired)")
     return group
+
+
+def _gone(group_id: str, domain: str) -> NodeNotFound:
+    """Of a node that is not there. Raises GroupNotFound when it went with its group, at this moment perhaps."""
+    live_group(group_id, domain)
+    return NodeNotFound("Node not found")
 
 
 def _blocked(node: MeshNode, now: datetime) -> bool:

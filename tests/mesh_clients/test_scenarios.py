@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 
+from tests.mesh_clients import documents
 from tests.mesh_clients.conftest import KEY, School
 from tests.mesh_clients.model import Project, names
 
@@ -149,3 +151,27 @@ def test_a_member_over_a_websocket_learns_of_the_end_at_once(project: NewProject
             return await member.until_ended(seconds=3)
 
     assert "dissolved" in (asyncio.run(story()) or "")
+
+
+def test_who_beats_while_the_group_ends_is_told_of_the_group(school: School, domain: str) -> None:
+    async def story() -> list[dict[str, Any]]:
+        url, headers = f"{school.server.url}/graphql", {"x-api-key": KEY}
+        async with httpx.AsyncClient(headers=headers, timeout=20) as http:
+
+            async def ask(document: str, **variables: object) -> dict[str, Any]:
+                answer = await http.post(url, json={"query": document, "variables": variables})
+                return dict(answer.json())
+
+            refused = []
+            for number in range(5):
+                made = await ask(documents.CREATE, name="n", hostId=f"h{number}", domain=domain, useWebSocket=False)
+                there = {"groupId": made["data"]["createGroup"]["id"], "domain": domain}
+                await ask(documents.JOIN, **there, nodeId="n1")
+                beats = [ask(documents.BEAT, **there, nodeId="n1") for _ in range(12)]
+                ends = [ask(documents.DISSOLVE, **there, hostId=f"h{number}")]
+                answers = await asyncio.gather(*beats[:4], *ends, *beats[4:])
+                refused += [error for answer in answers for error in answer.get("errors", ())]
+            return refused
+
+    # Not of the node, which went with its group: the editor shows another reason for that.
+    assert {error["errorType"] for error in asyncio.run(story())} == {"GroupNotFound"}
