@@ -172,9 +172,11 @@ class Roots:
         return [_logged(event, groupId, domain) for event in mesh_readings.events_since(groupId, domain, since)]
 
     def pollGroupData(self, info: Info, *, groupId: str, domain: str, since: str) -> Json:
+        self._check(domain)
+        polled = mesh_readings.polled(groupId, domain, since)
         return {
-            "events": self.getEventsSince(info, groupId=groupId, domain=domain, since=since),
-            "nodeStatuses": self._statuses(groupId, domain),
+            "events": [_logged(event, groupId, domain) for event in polled.events],
+            "nodeStatuses": [_status(groupId, domain, status) for status in polled.statuses],
         }
 
     def _statuses(self, group_id: str, domain: str) -> list[Json]:
