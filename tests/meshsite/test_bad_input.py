@@ -33,7 +33,7 @@ class Scene(NamedTuple):
         if isinstance(field, serializers.IntegerField):
             return self.ids.get(name, 1)
         if isinstance(field, serializers.ListField):
-            return []
+            return [] if field.allow_empty else [1]
         if isinstance(field, serializers.ChoiceField):
             return next(iter(field.choices))
         return "text" if isinstance(field, serializers.CharField) else True
