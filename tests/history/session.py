@@ -339,11 +339,13 @@ class Session:
         """Who was renamed meanwhile is in no change of a message."""
         if filling:
             await asyncio.wait(filling)
-        for message_id in self.state.nameless().values():
-            renamed = self.state.renamed
+        while nameless := self.state.nameless():
+            renamed, message_id = self.state.renamed, min(nameless.values())
             status, body = await self._sure("message.get", {"message_id": message_id})
             if status == 200:
                 self.state.call(body["message"]["author"], renamed)
+            else:
+                await asyncio.sleep(0.1)  # Its channel was left: an event of that is on its way.
 
     async def _fill_presence(self) -> None:
         """Who came into a workspace asks who is there."""

@@ -239,9 +239,13 @@ class State:
             "mention_count": channel.unread_mentions(),
             "mentions": sorted(pk for pk, mention in channel.mentions.items() if mention.named),
             "messages": {
-                pk: message_facts(shown, self.names[shown["author"]["id"]].shown) for pk, shown in messages.items()
+                pk: message_facts(shown, self._name_of(shown["author"]["id"])) for pk, shown in messages.items()
             },
         }
+
+    def _name_of(self, user_id: int) -> str:
+        known = self.names.get(user_id)
+        return "unknown" if known is None else known.shown
 
     def _shown_threads(self) -> dict[int, Data]:
         return {
