@@ -53,6 +53,13 @@ GOALS: Final = (
         for database in get_args(Database)
         for together in (True, False)
     ),
+    Goal(
+        "10 classes of 40, half polling, to a socket, p95 ms",
+        100,
+        "classroom, half poll",
+        "frame_p95_ms",
+        database="SQLite",
+    ),
 )
 
 
@@ -91,6 +98,8 @@ def tables(results: dict[str, Any]) -> str:
             _sends(rows),
             "### Presence\n",
             _presence(rows),
+            "### Classrooms\n",
+            _classrooms(rows),
         ]
     )
 
@@ -266,6 +275,49 @@ def _presence(rows: list[Row]) -> str:
             drops = (f"{row['drops']:,}", f"{row['told_of_drops'] / row['drops']:g}", _short(row["ms_per_drop"]))
             arrivals.append([*first, *map(_short, arrival), *drops])
     return f"{_table(changes)}\n{_table(arrivals)}"
+
+
+def _classrooms(rows: list[Row]) -> str:
+    table = [
+        [
+            "",
+            "database",
+            "streams",
+            "told /s",
+            "frames /s",
+            "polls /s",
+            "share of a core",
+            "CPU ms per call and poll",
+            "CPU µs per frame, with all",
+            "CPU ms beside",
+            "p50 ms",
+            "p95 ms",
+            "p99 ms",
+            "a poll, p95 ms",
+            "others",
+        ]
+    ]
+    for row in rows:
+        if row["scenario"].startswith("classroom"):
+            names = ("published_per_second", "frames_per_second", "polls_per_second")
+            beside = ", ".join(f"{name} {_short(ms)}" for name, ms in row["ms_per_call_beside"].items())
+            per_frame = _short(row["us_per_frame_with_all"]) if row["frames_per_second"] else ""
+            last = ("frame_p50_ms", "frame_p95_ms", "frame_p99_ms", "poll_p95_ms")
+            table.append(
+                [
+                    row["scenario"].partition(", ")[2],
+                    row["database"],
+                    row["streams"],
+                    *(_short(row[name]) for name in names),
+                    _percent(row["share_of_a_core"]),
+                    _short(row["ms_per_call_with_all"]),
+                    per_frame,
+                    beside,
+                    *(_short(row[name]) for name in last),
+                    _percent(row["others"]),
+                ]
+            )
+    return _table(table)
 
 
 def _table(rows: Iterable[list[str]]) -> str:

@@ -24,6 +24,7 @@ WATCHED: Final = 50
 REPORTS: Final = 15.0
 BATCHES: Final = 2.0
 """A second, in each classroom: what the makers of its editor aim at (smalruby3-gui#444)."""
+HOW_MANY_POLL: Final = {0.0: "none polls", 0.5: "half poll", 1.0: "all poll"}
 
 
 @dataclass(frozen=True)
@@ -229,7 +230,7 @@ def classroom(
     names = ("frame", "poll", "event_polled", "call")
     return [
         {
-            "scenario": "classroom",
+            "scenario": f"classroom, {HOW_MANY_POLL[polling]}",
             "server": target.name,
             "database": database,
             "streams": streams,

@@ -5,10 +5,22 @@ from pathlib import Path
 import pytest
 
 from bench import load, publish, scenarios, servers
+from bench.classroom import KEY
 from bench.scenarios import Sizes
 from tests.server import Databases
 
-TINY = Sizes(recipients=5, idle=5, parked=5, rounds=2, senders=5, seconds=0.5, turns=1, leaving_seconds=0.5)
+TINY = Sizes(
+    recipients=5,
+    idle=5,
+    parked=5,
+    rounds=2,
+    senders=5,
+    seconds=0.5,
+    turns=1,
+    leaving_seconds=0.5,
+    classes=2,
+    pupils=4,
+)
 
 pytestmark = pytest.mark.skipif(not load.can_compile(), reason="the load client needs a C compiler")
 
@@ -30,6 +42,9 @@ def test_every_scenario_gives_its_figures(databases: Databases) -> None:
         rows = scenarios.fan_out(target, TINY) + scenarios.connect(target, TINY) + scenarios.long_poll(target, TINY)
     with servers.meshsite(5, databases=databases, where="alone") as target:
         rows += scenarios.send(target, TINY, database="SQLite", streams="memory", recipients=1)
+    with servers.meshsite(1, databases=databases, variables={"MESH_API_KEYS": KEY}) as target:
+        # It raises when one of them was not told something, or twice, or not in order.
+        rows += scenarios.classroom(target, TINY, database="SQLite", streams="memory", polling=0.5, seconds=2.0)
     assert {row["scenario"] for row in rows} == {goal.scenario for goal in publish.GOALS}
     assert all(goal.figure in row for goal in publish.GOALS for row in rows if row["scenario"] == goal.scenario)
     assert all(row["delivered"] > 0 for row in rows if "delivered" in row)
