@@ -47,6 +47,10 @@ def scene(api: Api, workspace: Workspace, general: Channel, ada: User) -> Scene:
     return Scene(call, {"workspace_id": workspace.pk, "channel_id": general.pk, "message_id": message.pk})
 
 
+OWN_CODES = {"emoji": "unknown_emoji", "image": "bad_image"}
+"""Of fields whose values are checked beyond their type."""
+
+
 def wrong_values(field: Any) -> Iterator[Any]:
     """What is not of the field's type, or out of its bounds."""
     if not field.allow_null:
@@ -73,7 +77,8 @@ def test_each_field_takes_its_type_only(scene: Scene, name: str) -> None:
         for wrong in wrong_values(field):
             answer = scene.call(name, **scene.params(method) | {field_name: wrong})
 
-            assert answer.said == (400, "invalid"), (field_name, wrong)
+            assert answer.status == 400, (field_name, wrong)
+            assert answer.code in {"invalid", OWN_CODES.get(field_name)}, (field_name, wrong)
             assert any(told.partition(".")[0] == field_name for told in answer.body["errors"]), answer.body
     assert stored() == before
 
