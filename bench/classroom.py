@@ -18,7 +18,7 @@ import struct
 import sys
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -465,7 +465,7 @@ async def _lesson(asked: Asked) -> Json:
     }
 
 
-async def _complete(groups: list[Group], background: list[asyncio.Future[None]]) -> None:
+async def _complete(groups: list[Group], background: Sequence[asyncio.Future[None]]) -> None:
     deadline = time.monotonic() + DRAIN_SECONDS
     while (missing := next(filter(None, (group.complete() for group in groups)), None)) is not None:
         for task in background:
