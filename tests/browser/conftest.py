@@ -21,7 +21,7 @@ numbers = itertools.count(1)
 
 # Signing up is limited per address and minute, and hashing a password is slow on purpose: who is not there to prove
 # signing up gets an account and a session from one batch per server.
-BATCH = 50
+BATCH = 150
 MAKE_ACCOUNTS = f"""
 from django.contrib.auth.hashers import make_password
 from django.test import Client
