@@ -26,7 +26,7 @@ urlpatterns = [
     path("api/schema/", schema, name="schema"),
     path("api/docs/", docs, name="docs"),
     re_path(r"^api(?:/|$)", unknown_method),
-    path("avatars/<str:digest>", avatar, name="avatar"),
+    re_path(r"^avatars/(?P<digest>[0-9a-f]{64})$", avatar, name="avatar"),
     path("i18n/setlang/", pages.set_language, name="set_language"),
     path("jsi18n/", JavaScriptCatalog.as_view(packages=["meshsite"]), name="javascript-catalog"),
     path("health/live", health.live, name="health-live"),

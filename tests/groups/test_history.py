@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from groups.actions.locks import lock_channel
 from groups.actions.messages import delete_message
 from groups.models import Channel, ChannelMember, Message, User
-from tests.cast import Api, Door, make_user, say
+from tests.cast import Api, Door, bring, make_user, say
 
 
 def bodies(answer: Any) -> list[str]:
@@ -225,7 +225,7 @@ def test_no_later_commit_shows_an_id_below_one_that_a_reader_has_seen(
     general: Channel, ada: User, api: Api, dawdling: None
 ) -> None:
     """Four writers that dawdle before their commits, and a reader that keeps nothing but `next_since_id`."""
-    writers = [make_user(f"writer{number}") for number in range(WRITERS)]
+    writers = [bring(make_user(f"writer{number}"), general.workspace) for number in range(WRITERS)]
     general.members.bulk_create(
         ChannelMember(channel=general, user=user, joined_rev=0, joined_at=general.created_at) for user in writers
     )
