@@ -442,8 +442,10 @@ def test_limits_are_told_so_that_a_client_comes_back(start_server: StartServer) 
     assert one_too_many.frames[0]["code"] == "mesh_group_full"
     for socket in sockets:
         socket.__exit__(None, None, None)
-    answers = [room.ask("mesh.groups", domain="school") for _ in range(40)]
-    assert {answer.status_code for answer in answers} == {200, 429}
+    statuses = [room.ask("mesh.groups", domain="school").status_code]
+    while statuses[-1] == 200 and len(statuses) < 400:  # a slow machine gets tokens back between its calls
+        statuses.append(room.ask("mesh.groups", domain="school").status_code)
+    assert {*statuses} == {200, 429}
     assert room.poll().json()["code"] == "rate_limited"
 
 

@@ -200,8 +200,8 @@ def test_a_moderators_deletion_on_the_admin_site_is_seen_live(server: Server, pl
 
         found = admin.get("/admin/groups/message/", params={"q": "unspeakable"})
         deleted = admin.post(
-            f"/admin/groups/message/{sent['id']}/delete/",
-            data={"csrfmiddlewaretoken": admin.cookies["csrftoken"], "post": "yes"},
+            f"/admin/groups/message/{sent['id']}/measures/delete/",
+            data={"csrfmiddlewaretoken": admin.cookies["csrftoken"], "confirmed": "yes", "reason": "unspeakable"},
         )
 
         assert (found.status_code, "unspeakable" in found.text, deleted.status_code) == (200, True, 302)
