@@ -18,6 +18,7 @@ from groups.graphql.resolvers import Roots
 from realtime import backends
 from realtime.backends import streams
 from realtime.hub import hub
+from tests import services
 from tests.mesh.classroom import School
 from tests.realtime.conftest import Clock, still
 from tests.server import Databases, Server
@@ -81,8 +82,17 @@ def store_is_lost(_stores: None) -> Any:
     return lose
 
 
+@pytest.fixture(scope="session")
+def redis_alone() -> Iterator[str]:
+    """A Redis for servers: what tests in this process find in theirs, nobody else may touch."""
+    with services.redis() as url:
+        yield url
+
+
 @pytest.fixture(scope="module")
-def classrooms(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def classrooms(
+    request: pytest.FixtureRequest, databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     """A real server for the tests of a file; sweeps are quick."""
     variables: dict[str, object] = {
         "MESH_API_KEYS": f"{API_KEY},key-of-one-school=one",
@@ -90,8 +100,8 @@ def classrooms(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -
         "SIGN_IN_SECONDS": 1,
         "DATABASE_URL": databases.new(demo=True),
     }
-    if redis := os.environ.get("TEST_REDIS_URL"):
-        variables["REDIS_URL"] = redis
+    if "TEST_REDIS_URL" in os.environ:
+        variables["REDIS_URL"] = request.getfixturevalue("redis_alone")
     server = Server(tmp_path_factory.mktemp("classrooms") / "log", variables=variables)
     server.start()
     yield server

@@ -175,9 +175,9 @@ def test_while_the_streams_are_away_what_can_be_done_is_and_the_rest_survives() 
     assert not any(word in text.lower() for word in ("not found", "expired", "unauthorized"))
 
 
-def test_workers_tell_each_other(start_server: StartServer, redis_url: str) -> None:
+def test_workers_tell_each_other(start_server: StartServer, redis_alone: str) -> None:
     """Which worker gets a call and which a socket is chance: of six sockets some are elsewhere."""
-    server = start_server(kind="two workers", MESH_API_KEYS=API_KEY, REDIS_URL=redis_url, SWEEP_SECONDS=0.3)
+    server = start_server(kind="two workers", MESH_API_KEYS=API_KEY, REDIS_URL=redis_alone, SWEEP_SECONDS=0.3)
     place = school_at(server).host()
     sockets = [GraphQLSocket(server) for _ in range(6)]
     for one in sockets:
