@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -139,7 +139,13 @@ class Server:
         assert not self.running, "the server runs already"
         with self._log.open("ab") as log:
             process = self._process = subprocess.Popen(
-                self._command(), cwd=ROOT, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                self._command(),
+                cwd=ROOT,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                process_group=0,  # of its workers, too, so that they do not outlive it
             )
         deadline = time.monotonic() + START_SECONDS
         while not self._lives():
@@ -188,3 +194,6 @@ class Server:
         except subprocess.TimeoutExpired:
             self._process.kill()
             return self._process.wait()
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
