@@ -40,6 +40,7 @@ def _stores(request: pytest.FixtureRequest, settings: LazySettings) -> Iterator[
     loop = asyncio.new_event_loop()
     hub.start(loop)
     yield
+    loop.run_until_complete(asyncio.sleep(0))  # what was rung is heard, else the hub waits for it in later tests
     hub.loop = None
     loop.close()
     if (connection := backends.redis()) is not None:
