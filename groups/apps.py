@@ -8,4 +8,5 @@ class GroupsConfig(AppConfig):
 
     def ready(self) -> None:
         # They register what clients may call, who hears of what, and what replay lets out.
-        from groups import api, audiences, mesh_events, replay  # noqa: F401
+        from groups import api, audiences, replay  # noqa: F401
+        from groups.mesh import events  # noqa: F401

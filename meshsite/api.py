@@ -26,8 +26,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView, set_rollback
 
-from groups.graphql.http import address_of
-from groups.mesh_callers import caller_of_key
+from groups.mesh.callers import caller_of_key
+from groups.mesh.graphql.http import address_of
 from groups.models import User
 from meshsite.credentials import caller_of_session, caller_of_token
 from meshsite.other_origins import open_to_other_origins

@@ -9,7 +9,7 @@ from django.core.asgi import get_asgi_application
 
 _http: Any = get_asgi_application()
 
-from groups.graphql.http import PATH as GRAPHQL  # noqa: E402
+from groups.mesh.graphql.http import PATH as GRAPHQL  # noqa: E402
 from meshsite.lifespan import lifespan  # noqa: E402 - needs the apps that the line above loads
 from meshsite.routing import graphql, poll_at, websocket  # noqa: E402
 

@@ -14,9 +14,9 @@ from django.conf import settings
 from django.contrib.auth import get_user
 from django.http import HttpRequest
 
-from groups.graphql import keys as mesh_keys
-from groups.graphql.http import address_of
-from groups.mesh_callers import caller_of_key, key_in
+from groups.mesh import keys as mesh_keys
+from groups.mesh.callers import caller_of_key, key_in
+from groups.mesh.graphql.http import address_of
 from groups.models import ApiToken, User
 from realtime import clock, resume_tokens, tickets
 from realtime.commands import ALL_SCOPES, Caller

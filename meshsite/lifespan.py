@@ -10,8 +10,8 @@ from typing import Any
 
 from django.conf import settings
 
-from groups.actions import mesh, mesh_leases
-from groups.actions.mesh_leases import Kept
+from groups.mesh import hosting, leases
+from groups.mesh.leases import Kept
 from meshsite.credentials import ended_among
 from presence import announcing
 from realtime import clock, doorbell, garbage, leasing, threads
@@ -107,7 +107,7 @@ async def _sweep() -> None:
                 await _check_sign_ins()
             await threads.run(announcing.sweep)
             await _keep_alive()
-            await threads.run(mesh.sweep)
+            await threads.run(hosting.sweep)
         except Unavailable as error:
             log.debug("sweep: %s is away, trying again in %s s", error.store, settings.SWEEP_SECONDS)
         except Exception:
@@ -119,7 +119,7 @@ async def _sweep() -> None:
 async def _keep_alive() -> None:
     """Whoever follows a group as a node or as its host lives."""
     if kept := {session.keeps for session in hub.sessions() if isinstance(session.keeps, Kept)}:
-        await threads.run(mesh_leases.renew, kept)
+        await threads.run(leases.renew, kept)
 
 
 async def _check_sign_ins() -> None:

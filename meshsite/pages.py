@@ -22,7 +22,7 @@ from groups.actions.profiles import update_profile
 from groups.actions.tokens import DAYS, create_token
 from groups.actions.tokens import revoke_token as end_token
 from groups.actions.workspaces import join_workspace
-from groups.classroom_readings import looks_after_any
+from groups.mesh.classroom_readings import looks_after_any
 from groups.models import ApiToken, Invite, User
 from groups.models.token import Scope
 from realtime.errors import RateLimited

@@ -6,9 +6,9 @@ from typing import Any
 from channels.routing import URLRouter
 from django.urls import path, re_path
 
-from groups.graphql.http import GraphQLDoor
-from groups.graphql.subscriptions import SubscriptionDoor
-from groups.mesh_following import group_stream
+from groups.mesh.following import group_stream
+from groups.mesh.graphql.http import GraphQLDoor
+from groups.mesh.graphql.subscriptions import SubscriptionDoor
 from meshsite.credentials import authenticate, authenticate_with_key
 from meshsite.other_origins import HEADERS
 from realtime.consumers import StreamConsumer

@@ -6,8 +6,8 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from groups.actions import classrooms
 from groups.admin.measures import Measure, ReadOnlyAdmin, ReasonForm
+from groups.mesh import classrooms
 from groups.models import MeshDomain, MeshGroup, MeshKey, User, Workspace
 
 

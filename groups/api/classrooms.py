@@ -5,13 +5,12 @@ from typing import Any, NotRequired, TypedDict
 from django.conf import settings
 from rest_framework import serializers
 
-from groups import classroom_readings
-from groups.actions import classrooms, mesh
-from groups.actions.mesh_keys import DOMAINS
 from groups.api.callers import user_of
 from groups.api.fields import Fact, Text, id_field
-from groups.classroom_readings import Group
-from groups.mesh_events import MeshDatum, MeshEventPayload
+from groups.mesh import classroom_readings, classrooms, finding
+from groups.mesh.classroom_readings import Group
+from groups.mesh.events import MeshDatum, MeshEventPayload
+from groups.mesh.keys import DOMAINS
 from groups.models import MeshDomain, MeshGroup, MeshKey, User, Workspace
 from groups.models.mesh import ID_CHARACTERS, Ended, domain_of
 from groups.roles import RIGHTS, Deed
@@ -189,7 +188,7 @@ def group(caller: Caller, params: dict[str, Any]) -> LookAnswer:
     """All of one group: its nodes, what they reported, its newest events, and from where to follow it."""
     user = user_of(caller)
     domain = classrooms.domain_for(user, params["domain"])
-    found = mesh.found_group(params["group_id"], domain.name, over_too=True)
+    found = finding.found_group(params["group_id"], domain.name, over_too=True)
     if found is None:
         raise MeshGroup.DoesNotExist
     look = classroom_readings.look_at(found)

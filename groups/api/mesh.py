@@ -11,12 +11,13 @@ from django.core.exceptions import PermissionDenied
 from django.utils.translation import gettext as _
 from rest_framework import serializers
 
-from groups import mesh_readings
-from groups.actions import mesh
-from groups.actions.mesh import DATA_AT_ONCE, EVENTS_AT_ONCE, TEXT_CHARACTERS, Fired, GroupFull
 from groups.api.fields import Fact, Text, Whole, limit_field
-from groups.mesh_callers import owner_of, spend
-from groups.mesh_events import MeshDatum, MeshEventPayload
+from groups.mesh import finding, hosting, members, readings, telling
+from groups.mesh.callers import owner_of, spend
+from groups.mesh.events import MeshDatum, MeshEventPayload
+from groups.mesh.members import GroupFull
+from groups.mesh.telling import DATA_AT_ONCE, EVENTS_AT_ONCE, Fired
+from groups.mesh.texts import TEXT_CHARACTERS
 from groups.models import MeshGroup, MeshNode
 from groups.models.mesh import ID_CHARACTERS, domain_of
 from realtime import clock
@@ -174,7 +175,7 @@ class MeshFireParams(MeshNodeParams):
 class MeshGroupsParams(Params):
     domain = _text(allow_blank=True, required=False)
     name_prefix = _text(required=False)
-    limit = limit_field(most=mesh_readings.SEARCHED_AT_MOST, default=mesh_readings.SEARCHED)
+    limit = limit_field(most=readings.SEARCHED_AT_MOST, default=readings.SEARCHED)
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:
         if ("domain" in values) == ("name_prefix" in values):
@@ -214,7 +215,7 @@ def create_group(caller: Caller, params: dict[str, Any]) -> GroupAnswer:
 
     `host_id` is of my choosing and no node, unless it joins, too. Only who made the group may dissolve it.
     """
-    group = mesh.create_group(**params, key=_owner(caller))
+    group = hosting.create_group(**params, key=_owner(caller))
     return {"group": group_payload(group), "beat_seconds": settings.MESH_HOST_HEARTBEAT_INTERVAL_SECONDS}
 
 
@@ -224,9 +225,9 @@ def groups(caller: Caller, params: dict[str, Any]) -> GroupsAnswer:
     characters, the newest first, in every domain that I may see.
     """
     if "domain" in params:
-        found = mesh_readings.groups_in(params["domain"])
+        found = readings.groups_in(params["domain"])
     else:
-        found = mesh_readings.groups_named(params["name_prefix"], params["limit"], domains=caller.domains)
+        found = readings.groups_named(params["name_prefix"], params["limit"], domains=caller.domains)
     return {"groups": [group_payload(group) for group in found]}
 
 
@@ -236,9 +237,9 @@ def join(caller: Caller, params: dict[str, Any]) -> JoinedAnswer:
 
     Then follow it as `node_id`, which needs no heartbeats; from `epoch` and `seq`, nothing is missed.
     """
-    epoch, seq = streams().open(mesh.live_group(params["group_id"], params["domain"]).stream)
+    epoch, seq = streams().open(finding.live_group(params["group_id"], params["domain"]).stream)
     try:
-        joined = mesh.join_group(**params)
+        joined = members.join_group(**params)
     except GroupFull as full:
         raise Conflict("mesh_group_full", full.messages[0]) from None
     return {
@@ -253,8 +254,8 @@ def join(caller: Caller, params: dict[str, Any]) -> JoinedAnswer:
 @mesh_method("mesh.nodes", params=MeshGroupParams, answer=NodesAnswer, scope="read")
 def nodes(caller: Caller, params: dict[str, Any]) -> NodesAnswer:
     """The nodes of a group that live, in the order of their joining."""
-    mesh.live_group(**params)
-    return {"nodes": [node_payload(node) for node in mesh_readings.nodes_in(**params)]}
+    finding.live_group(**params)
+    return {"nodes": [node_payload(node) for node in readings.nodes_in(**params)]}
 
 
 @mesh_method("mesh.statuses", params=MeshGroupParams, answer=StatusesAnswer, scope="read")
@@ -262,8 +263,8 @@ def statuses(caller: Caller, params: dict[str, Any]) -> StatusesAnswer:
     """What the nodes of a group and its host reported, oldest first: of each one status for each moment that values are
     of. Of a key that several nodes have, the newest counts.
     """
-    epoch, seq = streams().open(mesh.live_group(**params).stream)
-    found = mesh_readings.statuses_in(**params)
+    epoch, seq = streams().open(finding.live_group(**params).stream)
+    found = readings.statuses_in(**params)
     return {
         "epoch": epoch,
         "seq": seq,
@@ -278,10 +279,10 @@ def statuses(caller: Caller, params: dict[str, Any]) -> StatusesAnswer:
 def beat(caller: Caller, params: dict[str, Any]) -> BeatAnswer:
     """A sign of life of a node or of the host, for who does not follow the group as it."""
     if "host_id" in params:
-        group = mesh.renew_heartbeat(**params, key=_owner(caller))
+        group = hosting.renew_heartbeat(**params, key=_owner(caller))
         expires_at, seconds = group.expires_at, settings.MESH_HOST_HEARTBEAT_INTERVAL_SECONDS
     else:
-        expires_at = mesh.beat_of_member(**params).node.alive_until
+        expires_at = members.beat_of_member(**params).node.alive_until
         seconds = settings.MESH_MEMBER_HEARTBEAT_INTERVAL_SECONDS
     return {"expires_at": clock.stamp(expires_at), "beat_seconds": seconds}
 
@@ -289,7 +290,7 @@ def beat(caller: Caller, params: dict[str, Any]) -> BeatAnswer:
 @mesh_method("mesh.report", params=MeshReportParams, answer=ReportedAnswer, scope="write")
 def report(caller: Caller, params: dict[str, Any]) -> ReportedAnswer:
     """Tell the group values of a node or of the host. Of each key the newest is kept; repeating it does no harm."""
-    reported = mesh.report_data(
+    reported = telling.report_data(
         group_id=params["group_id"], domain=params["domain"], node_id=params["node_id"], data=params["values"]
     )
     return {"timestamp": reported.timestamp}
@@ -307,7 +308,7 @@ def fire(caller: Caller, params: dict[str, Any]) -> FiredAnswer:
         Fired(event["name"], event.get("fired_at", now), event["payload"], event["order_key"])
         for event in params["events"]
     ]
-    fired = mesh.fire_events(
+    fired = telling.fire_events(
         group_id=params["group_id"], domain=params["domain"], node_id=params["node_id"], events=events
     )
     return {"events": fired.events, "timestamp": fired.timestamp}
@@ -316,14 +317,14 @@ def fire(caller: Caller, params: dict[str, Any]) -> FiredAnswer:
 @mesh_method("mesh.leave", params=MeshNodeParams, answer=LeftAnswer, scope="write")
 def leave(caller: Caller, params: dict[str, Any]) -> LeftAnswer:
     """Leave a group; what the node reported goes. It succeeds for who is not there, too."""
-    mesh.leave_group(**params)
+    members.leave_group(**params)
     return {"node_id": params["node_id"]}
 
 
 @mesh_method("mesh.dissolve", params=MeshDissolveParams, answer=DissolvedAnswer, scope="write")
 def dissolve(caller: Caller, params: dict[str, Any]) -> DissolvedAnswer:
     """End a group that I made. All who follow it are told, and then sent away with 4404."""
-    return {"message": mesh.dissolve_group(**params, key=_owner(caller)).message}
+    return {"message": hosting.dissolve_group(**params, key=_owner(caller)).message}
 
 
 def group_payload(group: MeshGroup) -> MeshGroupPayload:

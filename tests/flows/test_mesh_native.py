@@ -373,7 +373,7 @@ def test_a_revoked_key_ends_what_it_opened(server: Server) -> None:
     made = server.manage(
         "shell",
         "--verbosity=0",
-        "--command=from groups.actions.mesh_keys import create_mesh_key;"
+        "--command=from groups.mesh.keys import create_mesh_key;"
         "made = create_mesh_key(creator=User.objects.first(), label='class');print(made.key.pk, made.secret)",
     )
     key_id, secret = made.split()

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from groups.actions import mesh
-from groups.actions.classrooms import assign_domain, end_key, take_domain
-from groups.graphql.keys import forget_all, key_of
+from groups.mesh import finding, hosting, members, telling
+from groups.mesh.classrooms import assign_domain, end_key, take_domain
+from groups.mesh.keys import forget_all, key_of
 from groups.models import AuditEntry, MeshDomain, MeshGroup, MeshKey, MeshNode, User, Workspace
 from groups.models.mesh import domain_of
 from groups.roles import RIGHTS, Deed
@@ -45,21 +45,21 @@ def other(eve: User, api: Api) -> Workspace:
 @pytest.fixture
 def n1(school: MeshDomain) -> MeshGroup:
     """A group that some editor hosts."""
-    return mesh.create_group(domain="school", name=HOST, host_id=HOST, key="setting 1")
+    return hosting.create_group(domain="school", name=HOST, host_id=HOST, key="setting 1")
 
 
 def join(group: MeshGroup, node_id: str) -> MeshNode:
-    return mesh.join_group(group_id=str(group.pk), domain=group.domain, node_id=node_id).node
+    return members.join_group(group_id=str(group.pk), domain=group.domain, node_id=node_id).node
 
 
 def report(group: MeshGroup, node_id: str, **values: str) -> None:
     data: Any = [{"key": key, "value": value} for key, value in values.items()]
-    mesh.report_data(group_id=str(group.pk), domain=group.domain, node_id=node_id, data=data)
+    telling.report_data(group_id=str(group.pk), domain=group.domain, node_id=node_id, data=data)
 
 
 def fire(group: MeshGroup, node_id: str, *names: str) -> None:
-    events = [mesh.Fired(name, f"2026-04-28T00:00:00.{index:03d}Z") for index, name in enumerate(names)]
-    mesh.fire_events(group_id=str(group.pk), domain=group.domain, node_id=node_id, events=events)
+    events = [telling.Fired(name, f"2026-04-28T00:00:00.{index:03d}Z") for index, name in enumerate(names)]
+    telling.fire_events(group_id=str(group.pk), domain=group.domain, node_id=node_id, events=events)
 
 
 def start(door: Door, **more: Any) -> Answer:
@@ -201,9 +201,9 @@ def test_the_list_tells_living_groups_first_and_how_many_are_in_them(
 ) -> None:
     join(n1, "a")
     join(n1, "b")
-    over = mesh.create_group(domain="school", name="over", host_id="over")
-    mesh.dissolve_group(group_id=str(over.pk), domain="school", host_id="over")
-    mesh.create_group(domain="elsewhere", name="x", host_id="x")
+    over = hosting.create_group(domain="school", name="over", host_id="over")
+    hosting.dissolve_group(group_id=str(over.pk), domain="school", host_id="over")
+    hosting.create_group(domain="elsewhere", name="x", host_id="x")
 
     groups = api(mia)("classroom.groups", domain="school").body["groups"]
 
@@ -231,7 +231,7 @@ def test_a_look_shows_nodes_values_and_events_and_where_to_follow(api: Api, mia:
 
 
 def test_a_group_of_another_domain_is_not_looked_at(api: Api, mia: User, school: MeshDomain) -> None:
-    foreign = mesh.create_group(domain="elsewhere", name="x", host_id="x")
+    foreign = hosting.create_group(domain="elsewhere", name="x", host_id="x")
 
     for name in ("classroom.group", "classroom.stop_group"):
         assert api(mia)(name, domain="school", group_id=str(foreign.pk)).said == (404, "not_found")
@@ -267,9 +267,9 @@ def test_a_teachers_group_lives_by_its_page_alone(api: Api, mia: User, grace: Us
     before = MeshGroup.objects.get().heartbeat_at
 
     assert api(grace)("classroom.keep_group", domain="school", group_id=group_id).said == (403, "not_the_host")
-    with pytest.raises(mesh.NotTheHost):
+    with pytest.raises(finding.NotTheHost):
         # Lists tell the host's id to everybody with an API key.
-        mesh.dissolve_group(group_id=group_id, domain="school", host_id=HOST, key="setting 1")
+        hosting.dissolve_group(group_id=group_id, domain="school", host_id=HOST, key="setting 1")
     assert MeshGroup.objects.get().heartbeat_at == before
     assert api(mia)("classroom.keep_group", domain="school", group_id=group_id).status == 200
     assert MeshGroup.objects.get().heartbeat_at > before
@@ -353,7 +353,7 @@ def test_strangers_and_members_neither_see_nor_make_nor_revoke_keys(
 def test_a_workspace_has_so_many_keys_and_no_more(
     api: Api, mia: User, workspace: Workspace, school: MeshDomain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("groups.actions.classrooms.KEYS", 1)
+    monkeypatch.setattr("groups.mesh.classrooms.KEYS", 1)
     params = {"workspace_id": workspace.pk, "label": "3B", "domains": ["school"]}
     first = api(mia)("classroom.make_key", **params).body["key"]
 
@@ -408,7 +408,7 @@ def admin(nora: User) -> Client:
 def test_the_admin_site_gives_the_domain_of_a_group_to_a_workspace(
     admin: Client, workspace: Workspace, api: Api, mia: User
 ) -> None:
-    group = mesh.create_group(domain="3年2組", name="x", host_id="very-secret")
+    group = hosting.create_group(domain="3年2組", name="x", host_id="very-secret")
 
     page = admin.post(
         "/admin/groups/meshgroup/",

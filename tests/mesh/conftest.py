@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from django.conf import LazySettings
 
-from groups.graphql import keys
-from groups.graphql.appsync import Refused, document_of, run
-from groups.graphql.keys import Key
-from groups.graphql.resolvers import Roots
+from groups.mesh import keys
+from groups.mesh.graphql.appsync import Refused, document_of, run
+from groups.mesh.graphql.resolvers import Roots
+from groups.mesh.keys import Key
 from realtime import backends
 from realtime.backends import streams
 from realtime.hub import hub

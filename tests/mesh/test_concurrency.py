@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.db import close_old_connections, connection
 
-from groups.actions import mesh
+from groups.mesh import hosting
 from groups.models import MeshGroup
 from realtime import clock
 from realtime.backends import streams
@@ -58,7 +58,7 @@ def test_makings_over_a_dead_group_make_one_and_tell_its_end_once(moving: School
 
 def test_two_sweeps_tell_an_end_once(place: Place) -> None:
     pass_time(place, 1000)
-    assert sorted(at_once(*[mesh.sweep] * 4)) == [0, 0, 0, 1]
+    assert sorted(at_once(*[hosting.sweep] * 4)) == [0, 0, 0, 1]
     assert ends_told(place) == 1
 
 
@@ -76,7 +76,7 @@ def test_a_beat_that_succeeded_keeps_the_group_alive_whatever_the_sweep_saw(plac
     def beat() -> Any:
         return place.school.answer("renewHeartbeat", **place.names, hostId="n1")
 
-    answers = [answer for answer in at_once(beat, mesh.sweep, beat, mesh.sweep) if isinstance(answer, dict)]
+    answers = [answer for answer in at_once(beat, hosting.sweep, beat, hosting.sweep) if isinstance(answer, dict)]
     group = MeshGroup.objects.get(pk=place.id)
     last = place.school.answer("renewHeartbeat", **place.names, hostId="n1")
     if group.ended is None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from django.conf import LazySettings
 
-from groups import mesh_log
+from groups.mesh import event_log
 from groups.models import MeshBinding
 from tests.mesh.classroom import Place, School, event
 from tests.realtime.conftest import Clock
@@ -158,7 +158,7 @@ def test_a_time_of_who_did_not_just_come_is_now(school: School, still: Clock) ->
 
 
 def test_times_without_end_are_not_kept(school: School, monkeypatch: pytest.MonkeyPatch, still: Clock) -> None:
-    monkeypatch.setattr(mesh_log, "BINDINGS_KEPT", 3)
+    monkeypatch.setattr(event_log, "BINDINGS_KEPT", 3)
     place = school.host()
     place.record("a")
     for second in range(10):

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from django.conf import LazySettings
 
-from groups.graphql import projections, subscriptions
-from groups.graphql.appsync import Refused
-from groups.graphql.starting import Wanted, wanted_of
-from groups.graphql.subscriptions import SubscriptionDoor
-from groups.mesh_events import MeshEventsFired, MeshNodeJoined
+from groups.mesh.events import MeshEventsFired, MeshNodeJoined
+from groups.mesh.graphql import projections, subscriptions
+from groups.mesh.graphql.appsync import Refused
+from groups.mesh.graphql.starting import Wanted, wanted_of
+from groups.mesh.graphql.subscriptions import SubscriptionDoor
 from groups.models import MeshGroup
 from realtime import clock, limits
 from realtime.backends import streams

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from groups.actions import mesh
+from groups.mesh import hosting
 from groups.models import MeshReceipt
 from tests.mesh.classroom import Place, School, event, stamped
 from tests.realtime.conftest import Clock
@@ -166,7 +166,7 @@ def test_receipts_are_kept_for_some_minutes(school: School, still: Clock) -> Non
     for _ in range(7):
         still.advance(100)
         place.ask("renewHeartbeat", hostId="n1")
-        mesh.sweep()
+        hosting.sweep()
     assert not MeshReceipt.objects.exists()
 
 

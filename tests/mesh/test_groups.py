@@ -6,8 +6,8 @@ from uuid import UUID
 import pytest
 from django.conf import LazySettings
 
-from groups.actions import mesh
-from groups.graphql.keys import Key
+from groups.mesh import hosting
+from groups.mesh.keys import Key
 from groups.models import MeshDomain, MeshGroup
 from realtime.models import OutboxEvent
 from tests.mesh.classroom import School
@@ -178,7 +178,7 @@ def test_a_group_that_was_swept_is_told_of_as_one_that_was_not(
     place.join()
     still.advance(seconds)
     before = place.school.answer(field, **place.names, **variables)
-    assert mesh.sweep() == (1 if seconds >= 151 else 0)
+    assert hosting.sweep() == (1 if seconds >= 151 else 0)
     after = place.school.answer(field, **place.names, **variables)
     assert after == before
 
@@ -261,7 +261,7 @@ def test_a_key_of_one_domain_works_in_no_other(school: School) -> None:
 def test_a_group_that_ended_by_itself_may_be_dissolved_once(school: School, still: Clock) -> None:
     place = school.host()
     still.advance(1000)
-    mesh.sweep()
+    hosting.sweep()
     assert "dissolved" in place.ask("dissolveGroup", hostId="n1")["groupDissolve"]["message"]
     assert place.error("dissolveGroup", hostId="n1")[0] == "GroupNotFound"
 
@@ -278,11 +278,11 @@ def test_a_group_that_is_over_is_ended_once(school: School, still: Clock, second
     place = school.host(maxConnectionTimeSeconds=life)
     place.report("n1", a="1")
     still.advance(seconds - 0.1)
-    assert (mesh.sweep(), told_of()) == (0 if seconds < 1000 else 1, [] if seconds < 1000 else [cause])
+    assert (hosting.sweep(), told_of()) == (0 if seconds < 1000 else 1, [] if seconds < 1000 else [cause])
     still.advance(0.1)
-    mesh.sweep()
+    hosting.sweep()
     assert told_of() == [cause]
-    assert mesh.sweep() == 0
+    assert hosting.sweep() == 0
     assert place.statuses() == []
     assert not OutboxEvent.objects.filter(name="mesh.group_dissolved").count() > 1
 
@@ -290,9 +290,9 @@ def test_a_group_that_is_over_is_ended_once(school: School, still: Clock, second
 def test_an_ended_group_is_forgotten_after_a_day(school: School, still: Clock) -> None:
     place = school.host()
     still.advance(1000)
-    mesh.sweep()
+    hosting.sweep()
     still.advance(24 * 3600 + 1)
-    mesh.sweep()
+    hosting.sweep()
     assert place.error("joinGroup", nodeId="n2") == ("GroupNotFound", f"Group not found: {place.id}@school")
     assert MeshGroup.objects.count() == 0
 
@@ -344,7 +344,7 @@ def test_a_school_that_polls_makes_groups_that_poll(school: School) -> None:
 
 
 def test_a_domain_holds_so_many_groups(school: School, monkeypatch: pytest.MonkeyPatch, settings: LazySettings) -> None:
-    monkeypatch.setattr(mesh, "GROUPS_PER_DOMAIN", 2)
+    monkeypatch.setattr(hosting, "GROUPS_PER_DOMAIN", 2)
     school.host("n1")
     school.host("n2")
     told = school.error("createGroup", name="n3", hostId="n3", domain="school", useWebSocket=True)

@@ -3,8 +3,8 @@
 import pytest
 from django.conf import LazySettings
 
-from groups.actions import mesh
-from groups.graphql.keys import Key
+from groups.mesh import hosting, members
+from groups.mesh.keys import Key
 from groups.models import MeshDomain, MeshGroup, MeshNode
 from tests.mesh.classroom import Place, School
 from tests.mesh.conftest import EVERYWHERE, school_of
@@ -12,7 +12,7 @@ from tests.realtime.conftest import Clock
 
 
 def subscribe(place: Place, address: str = "203.0.113.9") -> None:
-    mesh.subscribed(group=MeshGroup.objects.get(pk=place.id), address=address)
+    members.subscribed(group=MeshGroup.objects.get(pk=place.id), address=address)
 
 
 def node_ids(place: Place) -> list[str]:
@@ -173,7 +173,7 @@ def test_reports_and_events_do_not_keep_a_node_alive(lasting: Place, still: Cloc
 def test_a_laptop_that_slept_comes_back_to_life(lasting: Place, still: Clock) -> None:
     lasting.join("n2")
     still.advance(1100)
-    mesh.sweep()
+    hosting.sweep()
     lasting.ask("sendMemberHeartbeat", nodeId="n2")
     assert node_ids(lasting) == ["n2"]
 
@@ -181,7 +181,7 @@ def test_a_laptop_that_slept_comes_back_to_life(lasting: Place, still: Clock) ->
 def test_a_node_is_swept_when_it_did_not_wake_up(lasting: Place, still: Clock) -> None:
     lasting.join("n2")
     still.advance(1201)
-    mesh.sweep()
+    hosting.sweep()
     assert not MeshNode.objects.exists()
     assert lasting.error("sendMemberHeartbeat", nodeId="n2")[0] == "NodeNotFound"
 

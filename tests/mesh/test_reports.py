@@ -3,7 +3,7 @@
 import pytest
 from django.conf import LazySettings
 
-from groups.actions import mesh
+from groups.mesh import telling
 from tests.mesh.classroom import Place, School
 from tests.realtime.conftest import Clock
 
@@ -162,7 +162,7 @@ def test_what_cannot_be_kept_is_refused_and_not_told(school: School, data: list[
 
 
 def test_a_group_holds_so_many_values(school: School, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mesh, "VALUES_PER_GROUP", 3)
+    monkeypatch.setattr(telling, "VALUES_PER_GROUP", 3)
     place = school.host()
     place.report("n2", a="1", b="2")
     data = [{"key": key, "value": ""} for key in "cd"]
@@ -172,7 +172,7 @@ def test_a_group_holds_so_many_values(school: School, monkeypatch: pytest.Monkey
 
 
 def test_a_group_holds_so_many_long_values(school: School, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mesh, "LONG_VALUES_CHARACTERS", 5000)
+    monkeypatch.setattr(telling, "LONG_VALUES_CHARACTERS", 5000)
     place = school.host()
     place.report("n2", a="x" * 3000)
     told = place.error("reportDataByNode", nodeId="n2", data=[{"key": "b", "value": "x" * 3000}])

@@ -370,7 +370,7 @@ def test_the_end_is_told_when_the_host_is_silent_or_the_time_is_over(start_serve
 
 def test_a_key_that_is_revoked_ends_its_sockets_within_seconds(start_server: StartServer) -> None:
     server = start_server(MESH_API_KEYS=API_KEY, SIGN_IN_SECONDS=1, SWEEP_SECONDS=0.3)
-    shell = "from groups.actions.mesh_keys import *; from groups.models import User, MeshKey; "
+    shell = "from groups.mesh.keys import *; from groups.models import User, MeshKey; "
     made = shell + "print('made', create_mesh_key(creator=User.objects.first(), label='class').secret)"
     key = server.manage("shell", "--verbosity=0", f"--command={made}").split()[-1]
     place = school_at(server, key).host()

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from groups.actions.classrooms import make_key, start_group
 from groups.actions.threads import follow_thread
 from groups.actions.workspaces import invite_to_workspace
+from groups.mesh.classrooms import make_key, start_group
 from groups.models import Channel, Invite, MeshDomain, MeshGroup, MeshKey, Message, User, Workspace
 from realtime.commands import METHODS
 from tests.cast import Api, Door, published, say, stored

@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import orjson
 
-from groups.graphql.appsync import Refused
-from groups.graphql.http import address_of
-from groups.graphql.keys import key_of
-from groups.graphql.projections import Projection
-from groups.graphql.socket_credentials import secret_of_socket
-from groups.graphql.starting import Wanted, wanted_of
+from groups.mesh.graphql.appsync import Refused
+from groups.mesh.graphql.http import address_of
+from groups.mesh.graphql.projections import Projection
+from groups.mesh.graphql.socket_credentials import secret_of_socket
+from groups.mesh.graphql.starting import Wanted, wanted_of
+from groups.mesh.keys import key_of
 from realtime import threads
 from realtime.direct_writer import DIRECT_WRITER
 from realtime.errors import Close, RateLimited, Unavailable

@@ -6,12 +6,12 @@ import orjson
 from graphql import FieldNode
 from graphql.execution import get_argument_values, get_variable_values
 
-from groups.actions import mesh
-from groups.graphql.appsync import SCHEMA, Document, Refused, document_of
-from groups.graphql.http import spend
-from groups.graphql.keys import Key, key_of
-from groups.graphql.projections import FIELD, Projection, projection_of
-from groups.graphql.socket_credentials import secret_of_frame
+from groups.mesh import finding, members
+from groups.mesh.graphql.appsync import SCHEMA, Document, Refused, document_of
+from groups.mesh.graphql.http import spend
+from groups.mesh.graphql.projections import FIELD, Projection, projection_of
+from groups.mesh.graphql.socket_credentials import secret_of_frame
+from groups.mesh.keys import Key, key_of
 
 QUERY_CHARACTERS: Final = 20_000
 """A subscription's document stays as long as the subscription."""
@@ -41,9 +41,9 @@ def wanted_of(payload: object, *, secret: str | None, address: str) -> Wanted:
     group_id, domain = _group_of(document, variables)
     if not key.works_in(domain):
         raise _unauthorized()
-    group = mesh.found_group(group_id, domain)
+    group = finding.found_group(group_id, domain)
     if group is not None:
-        mesh.subscribed(group=group, address=address)
+        members.subscribed(group=group, address=address)
     return Wanted(key, group.stream if group is not None else "", projection_of(document, asked, variables))
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from groups.actions.mesh import NodeNotFound, NotTheHost, is_host
+from groups.mesh.finding import NodeNotFound, NotTheHost, is_host
 from groups.models import MeshGroup, MeshNode
 from realtime import clock
 

@@ -7,12 +7,11 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from graphql import GraphQLResolveInfo
 
-from groups import mesh_readings
-from groups.actions import mesh
-from groups.graphql.keys import Key
-from groups.mesh_events import MeshEventPayload, MeshEventsFired, MeshGroupDissolved, MeshStatusReported
-from groups.mesh_log import Logged
-from groups.mesh_readings import Status
+from groups.mesh import hosting, members, readings, telling
+from groups.mesh.event_log import Logged
+from groups.mesh.events import MeshEventPayload, MeshEventsFired, MeshGroupDissolved, MeshStatusReported
+from groups.mesh.keys import Key
+from groups.mesh.readings import Status
 from groups.models import MeshGroup, MeshNode
 from groups.models.mesh import domain_of
 from realtime import clock
@@ -42,7 +41,7 @@ class Roots:
         useWebSocket: bool = True,
     ) -> Json:
         self._check(domain)
-        group = mesh.create_group(
+        group = hosting.create_group(
             domain=domain,
             name=name,
             host_id=hostId,
@@ -62,24 +61,24 @@ class Roots:
         useWebSocket: bool | None = None,
     ) -> Json:
         self._check(domain)
-        joined = mesh.join_group(
+        joined = members.join_group(
             group_id=groupId, domain=domain, node_id=nodeId, use_websocket=useWebSocket, address=self.address
         )
         return _joined(joined.group, joined.node)
 
     def leaveGroup(self, info: Info, *, groupId: str, domain: str, nodeId: str) -> Json:
         if self.key.works_in(domain):  # leaving never fails
-            mesh.leave_group(group_id=groupId, domain=domain, node_id=nodeId)
+            members.leave_group(group_id=groupId, domain=domain, node_id=nodeId)
         message = f"Peer {nodeId} successfully left group {groupId}"
         return {"peerId": nodeId, "groupId": groupId, "domain": domain, "message": message}
 
     def dissolveGroup(self, info: Info, *, groupId: str, domain: str, hostId: str) -> Json:
         self._check(domain)
-        return message_of(mesh.dissolve_group(group_id=groupId, domain=domain, host_id=hostId, key=self.key.id))
+        return message_of(hosting.dissolve_group(group_id=groupId, domain=domain, host_id=hostId, key=self.key.id))
 
     def renewHeartbeat(self, info: Info, *, groupId: str, domain: str, hostId: str) -> Json:
         self._check(domain)
-        group = mesh.renew_heartbeat(group_id=groupId, domain=domain, host_id=hostId, key=self.key.id)
+        group = hosting.renew_heartbeat(group_id=groupId, domain=domain, host_id=hostId, key=self.key.id)
         return {
             "groupId": groupId,
             "domain": domain,
@@ -89,7 +88,7 @@ class Roots:
 
     def sendMemberHeartbeat(self, info: Info, *, groupId: str, domain: str, nodeId: str) -> Json:
         self._check(domain)
-        node = mesh.beat_of_member(group_id=groupId, domain=domain, node_id=nodeId).node
+        node = members.beat_of_member(group_id=groupId, domain=domain, node_id=nodeId).node
         return {
             "nodeId": nodeId,
             "groupId": groupId,
@@ -109,7 +108,7 @@ class Roots:
     ) -> Json:
         self._check(domain)
         values = [{"key": datum["key"], "value": datum["value"]} for datum in data]
-        reported = mesh.report_data(group_id=groupId, domain=domain, node_id=nodeId, data=values)  # type: ignore[arg-type]
+        reported = telling.report_data(group_id=groupId, domain=domain, node_id=nodeId, data=values)  # type: ignore[arg-type]
         return message_of(reported)
 
     def fireEventsByNode(
@@ -123,7 +122,7 @@ class Roots:
     ) -> Json:
         self._check(domain)
         fired = [_fired(event, payload=event.get("payload") or None) for event in events]
-        return message_of(mesh.fire_events(group_id=groupId, domain=domain, node_id=nodeId, events=fired))
+        return message_of(telling.fire_events(group_id=groupId, domain=domain, node_id=nodeId, events=fired))
 
     def recordEventsByNode(
         self,
@@ -136,12 +135,12 @@ class Roots:
     ) -> Json:
         self._check(domain)
         recorded = [_fired(event, payload=event.get("payload")) for event in events]
-        mesh.record_events(group_id=groupId, domain=domain, node_id=nodeId, events=recorded)
+        telling.record_events(group_id=groupId, domain=domain, node_id=nodeId, events=recorded)
         return {"groupId": groupId, "domain": domain, "recordedCount": len(events), "nextSince": ""}
 
     def listGroupsByDomain(self, info: Info, *, domain: str) -> list[Json]:
         self._check(domain)
-        return [group_of(group) for group in mesh_readings.groups_in(domain)]
+        return [group_of(group) for group in readings.groups_in(domain)]
 
     def searchGroupsByNamePrefix(
         self,
@@ -150,11 +149,11 @@ class Roots:
         namePrefix: str,
         limit: int | None = None,
     ) -> list[Json]:
-        found = mesh_readings.groups_named(namePrefix, limit, domains=self.key.domains)
+        found = readings.groups_named(namePrefix, limit, domains=self.key.domains)
         return [group_of(group) for group in found]
 
     def getNodeStatus(self, info: Info, *, nodeId: str) -> Json | None:
-        found = mesh_readings.status_of_node(nodeId, domains=self.key.domains)
+        found = readings.status_of_node(nodeId, domains=self.key.domains)
         return None if found is None else _status(*found)
 
     def listGroupStatuses(self, info: Info, *, groupId: str, domain: str) -> list[Json]:
@@ -165,22 +164,22 @@ class Roots:
 
     def listNodesInGroup(self, info: Info, *, groupId: str, domain: str) -> list[Json]:
         self._check(domain)
-        return [_node(node, groupId, domain) for node in mesh_readings.nodes_in(groupId, domain)]
+        return [_node(node, groupId, domain) for node in readings.nodes_in(groupId, domain)]
 
     def getEventsSince(self, info: Info, *, groupId: str, domain: str, since: str) -> list[Json]:
         self._check(domain)
-        return [_logged(event, groupId, domain) for event in mesh_readings.events_since(groupId, domain, since)]
+        return [_logged(event, groupId, domain) for event in readings.events_since(groupId, domain, since)]
 
     def pollGroupData(self, info: Info, *, groupId: str, domain: str, since: str) -> Json:
         self._check(domain)
-        polled = mesh_readings.polled(groupId, domain, since)
+        polled = readings.polled(groupId, domain, since)
         return {
             "events": [_logged(event, groupId, domain) for event in polled.events],
             "nodeStatuses": [_status(groupId, domain, status) for status in polled.statuses],
         }
 
     def _statuses(self, group_id: str, domain: str) -> list[Json]:
-        return [_status(group_id, domain, status) for status in mesh_readings.statuses_in(group_id, domain)]
+        return [_status(group_id, domain, status) for status in readings.statuses_in(group_id, domain)]
 
     def _check(self, domain: str) -> None:
         self.key.check(domain)
@@ -263,5 +262,5 @@ def _beat_seconds(node: MeshNode) -> int:
     return interval if node.use_websocket else min(interval, settings.MESH_POLLING_HEARTBEAT_SECONDS)
 
 
-def _fired(event: Json, *, payload: str | None) -> mesh.Fired:
-    return mesh.Fired(event["eventName"], event["firedAt"], payload, event.get("orderKey"))
+def _fired(event: Json, *, payload: str | None) -> telling.Fired:
+    return telling.Fired(event["eventName"], event["firedAt"], payload, event.get("orderKey"))

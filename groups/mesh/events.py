@@ -1,9 +1,12 @@
 """The events of the classroom system, in the `mesh:` stream of their group. One shape for all doors."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
+from groups.models import MeshGroup
 from realtime.events import Event
+from realtime.publish import Audience, audience_kind, publish
 
 
 class MeshDatum(TypedDict):
@@ -74,3 +77,13 @@ class MeshGroupDissolved(Event, name="mesh.group_dissolved"):
     domain: str
     message: str
     timestamp: str
+
+
+@audience_kind("mesh", streams="mesh")
+def _group(*, id: str) -> Sequence[str]:
+    return [id]
+
+
+def tell_group(event: Event, group: MeshGroup) -> None:
+    """Publish an event to all who follow a group. Its row has to be locked: the lock gives the order of its stream."""
+    publish(event, to=Audience("mesh", {"id": str(group.pk)}), order=group.stream)

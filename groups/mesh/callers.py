@@ -7,8 +7,8 @@ from urllib.parse import parse_qs
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 
-from groups.graphql.http import BURST_SECONDS
-from groups.graphql.keys import key_of
+from groups.mesh.graphql.http import BURST_SECONDS
+from groups.mesh.keys import key_of
 from realtime import limits
 from realtime.commands import Caller
 

@@ -5,11 +5,11 @@ from typing import Any
 
 from django.conf import settings
 
-from groups.actions import mesh, mesh_leases
-from groups.actions.mesh_leases import Kept
-from groups.graphql.http import address_of
-from groups.mesh_callers import owner_of, spend
-from groups.mesh_events import MeshGroupDissolved
+from groups.mesh import finding, leases, members
+from groups.mesh.callers import owner_of, spend
+from groups.mesh.events import MeshGroupDissolved
+from groups.mesh.graphql.http import address_of
+from groups.mesh.leases import Kept
 from groups.models import MeshGroup
 from realtime import threads
 from realtime.doors import Followed, Reader, Scope, query_of
@@ -47,7 +47,7 @@ def _found(reader: Reader, group_id: str, query: dict[str, str], address: str, o
     domain = query.get("domain", "")
     if reader.domains and domain not in reader.domains:
         raise Refused(Close.FORBIDDEN, "forbidden")
-    group = mesh.found_group(group_id, domain, over_too=True)
+    group = finding.found_group(group_id, domain, over_too=True)
     has_cursor = "resume_from" in query or "since" in query
     if group is None or (group.ended and not has_cursor):
         raise Refused(Close.NOT_YOUR_STREAM, LAST.code)
@@ -56,7 +56,7 @@ def _found(reader: Reader, group_id: str, query: dict[str, str], address: str, o
     kept = _kept(reader, group, query, owner, over_websocket)
     on_bye = None
     if kept is not None and kept.node is not None:
-        on_bye = partial(mesh.leave_group, group_id=group_id, domain=domain, node_id=query["node_id"])
+        on_bye = partial(members.leave_group, group_id=group_id, domain=domain, node_id=query["node_id"])
     return Followed(group.stream, leased=False, last=LAST, keeps=kept, on_bye=on_bye)
 
 
@@ -68,9 +68,9 @@ def _kept(reader: Reader, group: MeshGroup, query: dict[str, Any], owner: str, o
         raise Refused(Close.FORBIDDEN, "scope_missing")
     try:
         if "node_id" in query:
-            return mesh_leases.follow_as_node(group=group, node_id=query["node_id"], over_websocket=over_websocket)
-        return mesh_leases.follow_as_host(group=group, host_id=query["host_id"], key=owner)
-    except mesh.NodeNotFound:
+            return leases.follow_as_node(group=group, node_id=query["node_id"], over_websocket=over_websocket)
+        return leases.follow_as_host(group=group, host_id=query["host_id"], key=owner)
+    except finding.NodeNotFound:
         raise Refused(Close.NOT_YOUR_STREAM, "mesh_node_not_found") from None
-    except mesh.NotTheHost:
+    except finding.NotTheHost:
         raise Refused(Close.FORBIDDEN, "not_the_host") from None

@@ -10,11 +10,11 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from groups import roles
-from groups.actions import mesh
 from groups.actions.audit import record
 from groups.actions.locks import lock_workspace
-from groups.actions.mesh_keys import MadeKey, create_mesh_key, revoke_mesh_key
 from groups.actions.moderation import checked_reason
+from groups.mesh import finding, hosting
+from groups.mesh.keys import MadeKey, create_mesh_key, revoke_mesh_key
 from groups.models import MeshDomain, MeshGroup, MeshKey, User, Workspace
 from groups.models.audit import AuditAction
 from groups.models.mesh import domain_of
@@ -123,7 +123,7 @@ def start_group(*, teacher: User, domain: str, host_id: str, name: str = "", use
     Without a name it is called as its host is, as editors name theirs: pupils find it by the beginning.
     """
     domain_for(teacher, domain)
-    return mesh.create_group(
+    return hosting.create_group(
         domain=domain,
         name=name.strip() or host_id,
         host_id=host_id,
@@ -135,22 +135,22 @@ def start_group(*, teacher: User, domain: str, host_id: str, name: str = "", use
 def keep_group(*, teacher: User, domain: str, group_id: str) -> MeshGroup:
     """A sign of life of the host, for a group that the teacher started. Raises NotTheHost for any other."""
     domain_for(teacher, domain)
-    group = mesh.live_group(group_id, domain)
+    group = finding.live_group(group_id, domain)
     if not hosts(teacher, group):
-        raise mesh.NotTheHost(_("Only who started the group keeps it alive."))
-    return mesh.renew_heartbeat(group_id=group_id, domain=domain, host_id=group.host_id, key=_host_key(teacher))
+        raise finding.NotTheHost(_("Only who started the group keeps it alive."))
+    return hosting.renew_heartbeat(group_id=group_id, domain=domain, host_id=group.host_id, key=_host_key(teacher))
 
 
 def stop_group(*, teacher: User, domain: str, group_id: str) -> MeshGroup:
     """End a group, whoever is its host. One that is over stays as it is."""
     domain_for(teacher, domain)
-    group = mesh.found_group(group_id, domain, over_too=True)
+    group = finding.found_group(group_id, domain, over_too=True)
     if group is None:
         raise MeshGroup.DoesNotExist
     with transaction.atomic():
         group = MeshGroup.objects.select_for_update().get(pk=group.pk)
         if group.ended is None:
-            mesh.dissolve_group(group_id=group_id, domain=domain, host_id=group.host_id)
+            hosting.dissolve_group(group_id=group_id, domain=domain, host_id=group.host_id)
             group.refresh_from_db()
     return group
 

@@ -16,10 +16,11 @@ import orjson
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from groups.mesh_events import MeshEventPayload, MeshEventsFired
+from groups.mesh.events import MeshEventPayload, MeshEventsFired
 from groups.models import MeshBinding, MeshGroup, MeshNode
 from realtime import clock
 from realtime.backends import streams
+from realtime.errors import Unavailable
 from realtime.streams import Entry, Gap, Position
 
 PREFIX: Final = "EVENT#"
@@ -50,6 +51,16 @@ class Logged(NamedTuple):
 def top(group: MeshGroup) -> int:
     """Open the group's stream; the number of a cursor after all that is in it. Raises Unavailable."""
     return _after(group, _opened(group).seq)
+
+
+def open_stream(group: MeshGroup) -> int:
+    """Make sure that the group's stream is there, from its making on and while it lives; where its log stands, as a
+    number of cursors.
+    """
+    try:
+        return top(group)
+    except Unavailable:
+        return 0  # whoever comes next opens it
 
 
 def events_since(group: MeshGroup, since: str, *, most: int = PAGE) -> list[Logged]:

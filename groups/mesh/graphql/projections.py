@@ -8,9 +8,9 @@ from weakref import WeakValueDictionary
 
 import orjson
 
-from groups.graphql.appsync import Document, run
-from groups.graphql.resolvers import message_of
-from groups.mesh_events import MeshEventsFired, MeshGroupDissolved, MeshStatusReported
+from groups.mesh.events import MeshEventsFired, MeshGroupDissolved, MeshStatusReported
+from groups.mesh.graphql.appsync import Document, run
+from groups.mesh.graphql.resolvers import message_of
 from realtime.streams import Entry
 
 FIELD: Final = "onMessageInGroup"

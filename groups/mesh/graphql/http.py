@@ -7,9 +7,9 @@ from typing import Any, Final
 import orjson
 from django.conf import settings
 
-from groups.graphql.appsync import Refused, document_of, run
-from groups.graphql.keys import Key, key_of
-from groups.graphql.resolvers import Roots
+from groups.mesh.graphql.appsync import Refused, document_of, run
+from groups.mesh.graphql.resolvers import Roots
+from groups.mesh.keys import Key, key_of
 from realtime import limits, threads
 from realtime.errors import RateLimited
 

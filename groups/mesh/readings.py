@@ -9,10 +9,10 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db.models.functions import Substr
 
-from groups import mesh_log
-from groups.actions.mesh import found_group
-from groups.mesh_events import MeshDatum
-from groups.mesh_log import Logged
+from groups.mesh import event_log
+from groups.mesh.event_log import Logged
+from groups.mesh.events import MeshDatum
+from groups.mesh.finding import found_group
 from groups.models import MeshGroup, MeshNode
 from realtime import clock
 
@@ -94,10 +94,10 @@ def status_of_node(node_id: str, *, domains: Collection[str]) -> tuple[str, str,
 
 
 def events_since(group_id: str, domain: str, since: str) -> list[Logged]:
-    """A page of the log after a cursor; see `groups.mesh_log`. Raises Unavailable."""
+    """A page of the log after a cursor; see `groups.mesh.event_log`. Raises Unavailable."""
     # The log outlives the group: what came just before its end is read after it.
     group = found_group(group_id, domain, over_too=True)
-    return [] if group is None else mesh_log.events_since(group, since)
+    return [] if group is None else event_log.events_since(group, since)
 
 
 def polled(group_id: str, domain: str, since: str) -> Polled:
@@ -105,7 +105,7 @@ def polled(group_id: str, domain: str, since: str) -> Polled:
     group = found_group(group_id, domain, over_too=True)
     if group is None:
         return Polled([], [])
-    return Polled(mesh_log.events_since(group, since), [] if group.ended else _statuses_of(group))
+    return Polled(event_log.events_since(group, since), [] if group.ended else _statuses_of(group))
 
 
 def _statuses_of(group: MeshGroup) -> list[Status]:

@@ -1,19 +1,26 @@
 """API keys of classrooms: those of MESH_API_KEYS, and those that teachers make for a school or class."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
+from typing import NamedTuple
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.db import transaction
 
-from groups.models import MeshKey, secrets
-from realtime import clock
+from groups.models import MeshKey, User, Workspace, secrets
+from groups.models.mesh import ID_CHARACTERS
+from realtime import clock, doorbell
+from realtime.errors import Close
+from realtime.hub import Ended
 
 REMEMBERED_SECONDS = 5.0
 """So late another worker may still take a key that was revoked."""
 MANY = 10_000
+DOMAINS = 100
+"""One key may be limited to."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +101,39 @@ def ended_among(credentials: Collection[str]) -> set[str]:
         return set()
     good = MeshKey.objects.filter(pk__in=[one.removeprefix(prefix) for one in asked], revoked_at=None)
     return asked - {key.credential for key in good}
+
+
+class MadeKey(NamedTuple):
+    key: MeshKey
+    secret: str
+    """Shown once."""
+
+
+def create_mesh_key(
+    *, creator: User, label: str, domains: Sequence[str] = (), workspace: Workspace | None = None
+) -> MadeKey:
+    """Make a key; in these domains alone, if there are some. Who may is the caller's to say. Raises ValidationError."""
+    if len(domains) > DOMAINS or any(not 0 < len(domain) <= ID_CHARACTERS or "\0" in domain for domain in domains):
+        raise ValidationError({"domains": f"At most {DOMAINS} domains of 1 to {ID_CHARACTERS} characters."})
+    secret = secrets.make("mk")
+    key = MeshKey.objects.create(
+        label=label,
+        prefix=secret[:8],
+        key_hash=secrets.digest(secret),
+        domains=sorted(set(domains)),
+        workspace=workspace,
+        created_by=creator,
+        created_at=clock.now(),
+    )
+    return MadeKey(key, secret)
+
+
+def revoke_mesh_key(*, key: MeshKey) -> None:
+    """End a key for good, and what was opened with it on all workers. A repeat changes nothing."""
+    with transaction.atomic():
+        if MeshKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=clock.now()):
+            ended = Ended("credential", key.credential, Close.NOT_SIGNED_IN, "signed_out")
+            transaction.on_commit(lambda: doorbell.tell_all(ended), robust=True)
 
 
 def forget_all() -> None:

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 
 import orjson
 
-from groups.graphql.http import secret_of
+from groups.mesh.graphql.http import secret_of
 
 
 def secret_of_socket(scope: Mapping[str, Any]) -> str | None:

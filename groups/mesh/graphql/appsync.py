@@ -20,10 +20,10 @@ from graphql import (
     validate,
 )
 
-from groups.actions import mesh
-from groups.actions.mesh import GroupNotFound, NodeNotFound, NotTheHost
-from groups.graphql.bounds import over_bounds
-from groups.graphql.whole_answers import WholeAnswers
+from groups.mesh import texts
+from groups.mesh.finding import GroupNotFound, NodeNotFound, NotTheHost
+from groups.mesh.graphql.bounds import over_bounds
+from groups.mesh.graphql.whole_answers import WholeAnswers
 from realtime.errors import RateLimited, Unavailable
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ SCHEMA: Final = build_schema((Path(__file__).parent / "schema.graphql").read_tex
 
 
 def _date_time(value: object) -> str:
-    if not (isinstance(value, str) and mesh.is_moment(value)):
+    if not (isinstance(value, str) and texts.is_moment(value)):
         raise GraphQLError("AWSDateTime must be an ISO 8601 time with a zone.")
     return value
 

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from django.db.models import Count, Q, QuerySet
 
-from groups import mesh_log, mesh_readings
-from groups.mesh_log import Logged
-from groups.mesh_readings import Status
+from groups.mesh import event_log, readings
+from groups.mesh.event_log import Logged
+from groups.mesh.readings import Status
 from groups.models import MeshDomain, MeshGroup, MeshNode, User
 from groups.roles import RIGHTS, Deed
 from realtime import clock
@@ -65,11 +65,11 @@ def groups_in(domain: str) -> list[Group]:
 def look_at(group: MeshGroup) -> Look:
     """What a group holds. Raises Unavailable."""
     # The position first: what happens between it and the rest comes twice, and not never.
-    top = mesh_log.top(group)
-    position = Position(group.log_epoch, top // mesh_log.PLACES % mesh_log.SEQS)
+    top = event_log.top(group)
+    position = Position(group.log_epoch, top // event_log.PLACES % event_log.SEQS)
     return Look(
-        mesh_readings.nodes_in(str(group.pk), group.domain),
-        mesh_readings.statuses_in(str(group.pk), group.domain),
+        readings.nodes_in(str(group.pk), group.domain),
+        readings.statuses_in(str(group.pk), group.domain),
         _newest_events(group, top),
         position,
     )
@@ -82,10 +82,10 @@ def _counted(groups: QuerySet[MeshGroup], most: int) -> list[Group]:
 
 def _newest_events(group: MeshGroup, top: int) -> list[Logged]:
     newest: deque[Logged] = deque(maxlen=EVENTS)
-    since = max(0, top - ENTRIES * mesh_log.PLACES)
-    while page := mesh_log.events_since(group, mesh_log.PREFIX + f"{since:0{mesh_log.DIGITS}}", most=EVENTS):
-        since = int(page[-1].cursor.removeprefix(mesh_log.PREFIX))
-        newest.extend(event for event in page if int(event.cursor.removeprefix(mesh_log.PREFIX)) <= top)
+    since = max(0, top - ENTRIES * event_log.PLACES)
+    while page := event_log.events_since(group, event_log.PREFIX + f"{since:0{event_log.DIGITS}}", most=EVENTS):
+        since = int(page[-1].cursor.removeprefix(event_log.PREFIX))
+        newest.extend(event for event in page if int(event.cursor.removeprefix(event_log.PREFIX)) <= top)
         if since >= top:
             break
     return list(newest)
