@@ -1,6 +1,7 @@
 """Fixtures of every test: the services, and real servers. The cast is in tests/cast.py."""
 
 import itertools
+import logging
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -13,6 +14,9 @@ from tests import audit, services
 from tests.server import Databases, Kind, Server, manage
 
 pytest_plugins = ["tests.cast"]
+
+# A line for each of a thousand requests hides what failed.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 # A test that does not try the limits must not meet them.
 GENEROUS = {

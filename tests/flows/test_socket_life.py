@@ -175,7 +175,9 @@ def test_a_commit_while_the_server_was_down_is_in_the_history_and_told_to_nobody
 
 
 def test_a_client_that_never_reads_delays_nobody_and_is_cut_off(start_server: StartServer) -> None:
-    """It costs its outbox and what the system takes for it, and no more of the server's memory than that."""
+    """Of 17 MB that it does not read the server keeps little more than its outbox. Its memory goes up and down by 7 MB
+    whatever it does, so that a smaller flood would tell nothing.
+    """
     settings: dict[str, Any] = GENEROUS | {"STREAM_EVENTS": 20}
     server = start_server(demo=False, **settings)
     with enrolled(server, *CAST) as people:
@@ -186,7 +188,7 @@ def test_a_client_that_never_reads_delays_nobody_and_is_cut_off(start_server: St
             before_kib = memory_kib(server)
             with RawSocket(server, headers=place.bob.bearer) as stalled:
                 eventually(lambda: connected(server, stalled.port))
-                slowest = flood(place, reader, 215)
+                slowest = flood(place, reader, 700)
                 grown_kib = memory_kib(server) - before_kib
                 eventually(lambda: not connected(server, stalled.port), CLOSING_SECONDS + 2)
             reader.settle()
@@ -195,7 +197,7 @@ def test_a_client_that_never_reads_delays_nobody_and_is_cut_off(start_server: St
                 assert again.event("message.created")["data"]["message"]["body"] == "again"
 
     assert slowest < 1
-    assert grown_kib < 5 * 1024
+    assert grown_kib < 11 * 1024
     assert "Traceback" not in server.log_text()
 
 
