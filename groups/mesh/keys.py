@@ -55,10 +55,12 @@ def key_of(secret: str | None) -> Key | None:
 
 @lru_cache(8)
 def _configured(lines: tuple[str, ...]) -> dict[str, Key]:
-    """ "key" or "key=domain|domain"."""
+    """ "key" or "key=domain|domain", divided by the last = that something follows: keys in base64 may end with some."""
     keys = {}
-    for line in lines:
-        secret, _, domains = line.partition("=")
+    for line in map(str.strip, lines):
+        secret, divides, domains = line.rpartition("=")
+        if not (divides and domains):
+            secret, domains = line, ""
         # Named after itself and not its place: groups that were made with it outlive a restart with another list.
         keys[secret] = Key(f"setting {secrets.digest(secret)[:16]}", frozenset(filter(None, domains.split("|"))))
     return keys
