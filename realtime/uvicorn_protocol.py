@@ -33,6 +33,13 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.writable = _Gate()  # type: ignore[assignment]
         self.on_drained: Callable[[], None] | None = None
 
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self.handshake_initiated and self.conn.handshake_exc is not None:
+            # The parser refused the request, as one that is too long. uvicorn sends nothing then, and waits for ever.
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
+
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
         # Its parser keeps the request as long as the socket lives. The application has the headers in its scope.

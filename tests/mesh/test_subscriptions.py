@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from tests.conftest import StartServer
@@ -89,6 +90,22 @@ def test_bad_credentials_are_judged_after_the_upgrade(classrooms: Server, query:
         socket.send(type="connection_init")
         assert socket.read() == {"type": "connection_error", "payload": {"errors": [told]}}
         assert socket.closed() == 1000
+
+
+@pytest.mark.parametrize(
+    ("query", "offered", "status"),
+    [
+        ("?header=" + "A" * 20_000, ("graphql-ws",), 414),
+        ("", ("graphql-ws", "header-" + "A" * 20_000), 431),
+    ],
+    ids=["query", "subprotocol"],
+)
+def test_credentials_that_are_too_long_are_refused_at_once(
+    classrooms: Server, query: str, offered: tuple[str, ...], status: int
+) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        GraphQLSocket(classrooms, query=query, offered=offered)
+    assert refused.value.response.status_code == status
 
 
 def test_a_client_that_tests_its_network_connects_without_anything(classrooms: Server) -> None:
