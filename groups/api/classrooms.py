@@ -70,6 +70,11 @@ class GroupsAnswer(TypedDict):
     server_time: str
 
 
+class HostedAnswer(TypedDict):
+    groups: list[ClassroomGroupPayload]
+    beat_seconds: int
+
+
 class GroupAnswer(TypedDict):
     group: ClassroomGroupPayload
     beat_seconds: int
@@ -227,6 +232,17 @@ def start_group(caller: Caller, params: dict[str, Any]) -> GroupAnswer:
     The same `host_id` gets the same group.
     """
     return _kept(user_of(caller), classrooms.start_group(teacher=user_of(caller), **params))
+
+
+@method("classroom.hosted_groups", params=NoParams, answer=HostedAnswer, scope="read")
+def hosted_groups(caller: Caller, params: dict[str, Any]) -> HostedAnswer:
+    """The living groups that I started, in whichever domain: those for which `classroom.keep_group` has to come."""
+    user = user_of(caller)
+    found = classrooms.hosted_groups(user)
+    return {
+        "groups": [_group(user, group) for group in found],
+        "beat_seconds": settings.MESH_HOST_HEARTBEAT_INTERVAL_SECONDS,
+    }
 
 
 @method("classroom.keep_group", params=GroupParams, answer=GroupAnswer, scope="write")

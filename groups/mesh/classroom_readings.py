@@ -62,6 +62,14 @@ def groups_in(domain: str) -> list[Group]:
     return [*_counted(living, GROUPS), *_counted(ended, ENDED)]
 
 
+def hosted_by(user: User, host_key: str) -> list[MeshGroup]:
+    """The living groups that were made with a key, in the domains that somebody looks after."""
+    names = [domain.name for domain in domains_of(user)]
+    return list(
+        MeshGroup.objects.listed().filter(host_key=host_key, domain__in=names).order_by("created_at", "pk")[:GROUPS]
+    )
+
+
 def look_at(group: MeshGroup) -> Look:
     """What a group holds. Raises Unavailable."""
     # The position first: what happens between it and the rest comes twice, and not never.

@@ -13,7 +13,7 @@ from groups import roles
 from groups.actions.audit import record
 from groups.actions.locks import lock_workspace
 from groups.actions.moderation import checked_reason
-from groups.mesh import finding, hosting
+from groups.mesh import classroom_readings, finding, hosting
 from groups.mesh.keys import MadeKey, create_mesh_key, revoke_mesh_key
 from groups.models import MeshDomain, MeshGroup, MeshKey, User, Workspace
 from groups.models.audit import AuditAction
@@ -130,6 +130,11 @@ def start_group(*, teacher: User, domain: str, host_id: str, name: str = "", use
         use_websocket=use_websocket,
         key=_host_key(teacher),
     )
+
+
+def hosted_groups(teacher: User) -> list[MeshGroup]:
+    """The living groups that pages of the teacher started, in whichever of their domains."""
+    return classroom_readings.hosted_by(teacher, _host_key(teacher))
 
 
 def keep_group(*, teacher: User, domain: str, group_id: str) -> MeshGroup:

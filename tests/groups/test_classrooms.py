@@ -275,6 +275,23 @@ def test_a_teachers_group_lives_by_its_page_alone(api: Api, mia: User, grace: Us
     assert MeshGroup.objects.get().heartbeat_at > before
 
 
+def test_a_page_that_opens_learns_of_all_groups_that_its_teacher_hosts_and_of_no_others(
+    api: Api, mia: User, grace: User, workspace: Workspace, school: MeshDomain, n1: MeshGroup
+) -> None:
+    MeshDomain.objects.create(name="annexe", workspace=workspace)
+    foreign = MeshDomain.objects.create(name="foreign", workspace=workspace)
+    ids = [start(api(mia), domain=name, host_id=f"{name} 1").body["group"]["id"] for name in ("school", "annexe")]
+    start(api(grace), host_id="another teacher's")
+    stopped = start(api(mia), host_id="stopped").body["group"]["id"]
+    api(mia)("classroom.stop_group", domain="school", group_id=stopped)
+    start(api(mia), domain="foreign", host_id="not hers any more")
+    MeshDomain.objects.filter(pk=foreign.pk).update(workspace=None)
+
+    told = api(mia)("classroom.hosted_groups").body
+    assert [group["id"] for group in told["groups"]] == ids
+    assert told["beat_seconds"] == 60
+
+
 def test_a_teacher_stops_any_group_once(api: Api, mia: User, n1: MeshGroup) -> None:
     door = api(mia)
     stopped = door("classroom.stop_group", domain="school", group_id=str(n1.pk))
