@@ -6,7 +6,7 @@
 const AGAIN_MS = 500;
 const AGAIN_LAST_MS = 10_000;
 
-/** What a field was refused with. `kind` is AppSync's errorType; the first three mean that it is over. */
+/** What a field, or a socket, was refused with. `kind` is AppSync's errorType. */
 export class Refusal extends Error {
   constructor({ errorType = "", message = "" }, status = 200) {
     super(message);
@@ -15,7 +15,12 @@ export class Refusal extends Error {
   }
 
   get over() {
-    return ["GroupNotFound", "NodeNotFound", "Unauthorized"].includes(this.kind);
+    return this.unwelcome || ["GroupNotFound", "NodeNotFound", "Unauthorized"].includes(this.kind);
+  }
+
+  /** The key lets nobody in, or not any more. */
+  get unwelcome() {
+    return this.status === 401 || this.kind === "UnauthorizedException";
   }
 }
 
@@ -39,7 +44,7 @@ export function createAppSync({ key, url = `${location.origin}/graphql` }) {
    * Subscribe, and again whenever the socket is lost.
    * @param {string} query
    * @param {object} variables
-   * @param {{ onData: (data: any) => void, onState: (state: "connecting" | "live" | "reconnecting" | "refused", why?: string) => void }} listener
+   * @param {{ onData: (data: any) => void, onState: (state: "connecting" | "live" | "reconnecting" | "refused", why?: Refusal) => void }} listener
    * @returns {() => void} ends it
    */
   function subscribe(query, variables, { onData, onState }) {
@@ -75,7 +80,7 @@ export function createAppSync({ key, url = `${location.origin}/graphql` }) {
         if (frame.type === "data" && frame.payload?.data) onData(frame.payload.data);
         if (frame.type === "error" || frame.type === "connection_error") {
           end();
-          return onState("refused", frame.payload?.errors?.[0]?.message ?? "");
+          return onState("refused", new Refusal(frame.payload?.errors?.[0] ?? {}));
         }
         opened.onsilence?.();
       };

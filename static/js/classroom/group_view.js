@@ -44,6 +44,7 @@ export function createGroupView({ onEnd }) {
     await look(group);
   }
 
+  /** All of it, then what follows. */
   async function look(group) {
     let seen;
     try {
@@ -147,6 +148,7 @@ export function createGroupView({ onEnd }) {
     const { group } = room;
     setText(at("group-title"), titleOf(group));
     at("stop").hidden = room.ended !== null;
+    at("host-note").hidden = room.ended !== null || !group.mine;
     const rows = [
       [gettext("Mode"), group.use_websocket ? gettext("WebSocket") : gettext("Polling")],
       room.ended ? [gettext("End"), endings()[room.ended]] : [gettext("Ends at"), timeOf(group.expires_at)],
@@ -191,6 +193,7 @@ export function createGroupView({ onEnd }) {
     };
     const shown = text || told[state] || "";
     setText(at("banner-text"), shown);
+    if (!shown && at("banner").contains(document.activeElement)) at("group").focus({ preventScroll: true });
     at("banner").hidden = !shown;
     at("banner").dataset.state = state;
     at("banner-link").hidden = !(state === "refused" && code === 4401);
@@ -218,6 +221,7 @@ export function createGroupView({ onEnd }) {
     cards.clear();
     delete at("group-facts").dataset.sign;
     at("group-facts").replaceChildren();
+    setText(at("group-title"), gettext("Choose a group"));
     at("group-body").hidden = true;
     at("group-empty").hidden = false;
     sign("idle");

@@ -6,10 +6,11 @@ import { gettext, interpolate } from "../i18n.js";
 
 const at = (id) => document.getElementById(id);
 
-/** @param {{ sure: (asked: { title: string, text: string, yes: string, then: () => Promise<any> }) => void }} page */
+/** @param {{ sure: (asked: { title: string, text: string, yes: string, then: () => Promise<any>, focus: HTMLElement }) => void }} page */
 export function createKeys({ sure }) {
   let workspace = null;
   let domains = [];
+  /** @type {?number} */ let shown = null;
 
   async function load() {
     const asked = workspace;
@@ -45,15 +46,37 @@ export function createKeys({ sure }) {
   function ask(key) {
     sure({
       title: interpolate(gettext("Revoke “%(label)s”?"), key),
-      text: gettext("Editors that use it are refused at once, and what they have open ends."),
+      text: gettext("What editors have open with it ends at once, and within seconds nobody gets in with it."),
       yes: gettext("Revoke"),
       then: async () => {
         await api("classroom.revoke_key", { key_id: key.id });
+        if (key.id === shown) forget();
         await load();
-        at("keys-title").parentElement.nextElementSibling.focus();
       },
+      focus: at("keys-title"),
     });
   }
+
+  /** Take the secret off the page. */
+  function forget() {
+    shown = null;
+    at("new-key").hidden = true;
+    setText(at("new-key-secret"), "");
+    setText(at("new-key-note"), "");
+    at("new-key-try").removeAttribute("href");
+  }
+
+  at("new-key-copy").addEventListener("click", async () => {
+    const secret = at("new-key-secret");
+    try {
+      await navigator.clipboard.writeText(secret.textContent);
+      setText(at("new-key-note"), gettext("Copied."));
+    } catch {
+      // Only on https and localhost may a page write to the clipboard.
+      getSelection().selectAllChildren(secret);
+      setText(at("new-key-note"), gettext("Copy it from here."));
+    }
+  });
 
   at("key-form").addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -64,6 +87,8 @@ export function createKeys({ sure }) {
       const label = at("key-label").value;
       const { key } = await api("classroom.make_key", { workspace_id: workspace.id, label, domains: chosen });
       at("key-form").reset();
+      forget();
+      shown = key.id;
       at("new-key").hidden = false;
       setText(at("new-key-secret"), key.secret);
       // After the #, so that no server is told of it.
@@ -96,7 +121,7 @@ export function createKeys({ sure }) {
         ),
       );
       if (changed) {
-        at("new-key").hidden = true;
+        forget();
         at("keys").replaceChildren();
         load();
       }

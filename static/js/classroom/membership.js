@@ -6,6 +6,7 @@
 import { createThrottle } from "./coalescing.js";
 
 const REPORT_MS = 100;
+const AGAIN_MS = 3_000;
 const SYNC_MS = 15_000;
 
 const PLACE = "groupId: $groupId, domain: $domain";
@@ -30,7 +31,8 @@ const HEAR = `subscription (${PLACED}) { onMessageInGroup(${PLACE}) { ${MESSAGE}
  * @param {ReturnType<import("./appsync.js").createAppSync>} appsync
  * @param {{ groupId: string, domain: string, nodeId: string, useWebSocket: boolean }} who
  * @param {{ onValues: (nodeId: string, data: any[], timestamp: string) => void, onEvents: (events: any[]) => void,
- *   onState: (state: string, why?: string) => void, onOver: (why: string) => void, onTrouble: (error: any) => void }} listener
+ *   onState: (state: string) => void, onOver: (why?: import("./appsync.js").Refusal) => void, onTrouble: (error: any) => void }} listener
+ *   `onTrouble` gets null when it is past
  */
 export async function join(appsync, { groupId, domain, nodeId, useWebSocket }, listener) {
   const place = { groupId, domain };
@@ -41,12 +43,17 @@ export async function join(appsync, { groupId, domain, nodeId, useWebSocket }, l
   let unsubscribe = () => {};
   let over = false;
   let count = 0;
-  let chain = Promise.resolve();
+  /** @type {Promise<any>} */ let chain = Promise.resolve();
 
   const values = createThrottle({ tell: report, every_ms: REPORT_MS });
+  /** What others must know as this page shows it, though a report was lost. @type {Map<string, any>} */
+  const newest = new Map();
+  /** @type {Set<string>} */ const untold = new Set();
+  let retry;
 
   function stop() {
     over = true;
+    clearTimeout(retry);
     timers.forEach(clearTimeout);
     values.stop();
     unsubscribe();
@@ -60,20 +67,29 @@ export async function join(appsync, { groupId, domain, nodeId, useWebSocket }, l
 
   /** One after the other: an event must not overtake the value that belongs to it. */
   function send(query, variables) {
-    chain = chain.then(async () => {
-      if (over) return;
+    const sent = chain.then(async () => {
+      if (over) return true;
       try {
         await appsync.ask(query, variables);
+        listener.onTrouble(null);
+        return true;
       } catch (error) {
-        if (error.over) end(error.message);
+        if (error.over) end(error);
         else listener.onTrouble(error);
+        return false;
       }
     });
-    return chain;
+    chain = sent;
+    return sent;
   }
 
-  function report(changed) {
-    send(REPORT, { ...me, data: [...changed].map(([key, value]) => ({ key, value: String(value) })) });
+  async function report(changed) {
+    for (const key of changed.keys()) untold.delete(key);
+    const data = [...changed].map(([key, value]) => ({ key, value: String(value) }));
+    if ((await send(REPORT, { ...me, data })) || over) return;
+    for (const key of changed.keys()) untold.add(key);
+    clearTimeout(retry);
+    retry = setTimeout(() => untold.forEach((key) => values.put(key, newest.get(key))), AGAIN_MS);
   }
 
   function every(ms, run) {
@@ -94,7 +110,8 @@ export async function join(appsync, { groupId, domain, nodeId, useWebSocket }, l
       const { listGroupStatuses } = await appsync.ask(STATUSES, place);
       if (!over) hearStatuses(listGroupStatuses);
     } catch (error) {
-      if (!over) listener.onTrouble(error);
+      if (error.over) end(error);
+      else if (!over) listener.onTrouble(error);
     }
   }
 
@@ -102,7 +119,7 @@ export async function join(appsync, { groupId, domain, nodeId, useWebSocket }, l
     if (!message) return;
     if (message.nodeStatus) hearStatuses([message.nodeStatus]);
     if (message.batchEvent) listener.onEvents(message.batchEvent.events);
-    if (message.groupDissolve) end(message.groupDissolve.message);
+    if (message.groupDissolve) end();
   }
 
   let since = joined_at;
@@ -117,8 +134,9 @@ export async function join(appsync, { groupId, domain, nodeId, useWebSocket }, l
       since = events.at(-1)?.cursor ?? since;
       listener.onEvents(events);
       hearStatuses(nodeStatuses);
-    } catch {
+    } catch (error) {
       if (over) return;
+      if (error.over) return end(error);
       heard = false;
       listener.onState("reconnecting");
     }
@@ -129,7 +147,8 @@ export async function join(appsync, { groupId, domain, nodeId, useWebSocket }, l
       onData: (data) => !over && hear(data),
       onState: (state, why) => {
         if (over) return;
-        listener.onState(state, why);
+        if (state === "refused") return end(why);
+        listener.onState(state);
         if (state === "live") sync();
       },
     });
@@ -142,7 +161,7 @@ export async function join(appsync, { groupId, domain, nodeId, useWebSocket }, l
 
   return {
     ...told,
-    tell: (key, value) => values.put(key, value),
+    tell: (key, value) => values.put(key, (newest.set(key, value), value)),
     fire: (name) => {
       const orderKey = `${joined_at}-${String(count++).padStart(7, "0")}`;
       const events = [{ eventName: name, payload: "", firedAt: new Date().toISOString(), orderKey }];

@@ -17,7 +17,7 @@ let domains = [];
 let own = null;
 /** @type {any[]} */ let groups = [];
 let listed = false;
-/** Groups whose host this page is, and when each wants its next sign of life. @type {Map<string, { domain: string, timer: any }>} */
+/** Groups whose host this page is, whichever domain it shows, and when each wants its next sign of life. @type {Map<string, { group: any, timer: any }>} */
 const hosted = new Map();
 
 const view = createGroupView({ onEnd: () => list() });
@@ -34,6 +34,16 @@ async function load(wanted = null) {
     return;
   }
   showDomains(wanted ?? localStorage.getItem(DOMAIN));
+}
+
+/** Be the host again of what this teacher started before the page was loaded, in domains that are not looked at, too. */
+async function adopt() {
+  try {
+    const { groups: mine } = await api("classroom.hosted_groups");
+    for (const group of mine) keep(group, 0);
+  } catch {
+    setTimeout(adopt, LIST_MS);
+  }
 }
 
 function showDomains(wanted) {
@@ -60,6 +70,7 @@ function enter() {
   view.close();
   groups = [];
   listed = false;
+  showHosted();
   at("groups").replaceChildren(...[0, 1].map(() => element("li.group-skeleton", {}, element("span.skeleton", {}))));
   if (!domain) return;
   at("polls").checked = domain.polls;
@@ -75,6 +86,7 @@ async function list() {
     if (domain !== current()) return;
     groups = answer.groups;
     listed = true;
+    for (const { id, ended } of groups) if (ended) release(id);
     note(groups.length ? "" : gettext("No group yet. Pupils see one here as soon as somebody hosts it."));
     for (const group of groups) if (group.mine && !group.ended) keep(group, 0);
   } catch (error) {
@@ -108,15 +120,30 @@ function keep(group, seconds) {
       const answer = await api("classroom.keep_group", { domain: group.domain, group_id: group.id });
       if (hosted.has(group.id)) keep(group, answer.beat_seconds);
     } catch (error) {
-      if (error.status === 404 || error.status === 403) hosted.delete(group.id);
+      if (!hosted.has(group.id)) return;
+      if (error.status === 404 || error.status === 403) release(group.id);
       else keep(group, 5);
     }
   }, seconds * 1_000);
-  hosted.set(group.id, { domain: group.domain, timer });
+  hosted.set(group.id, { group, timer });
+  showHosted();
 }
 
-/** Ask before something that cannot be taken back. */
-function sure({ title, text, yes, then }) {
+function release(id) {
+  clearTimeout(hosted.get(id)?.timer);
+  if (hosted.delete(id)) showHosted();
+}
+
+/** Those of other domains live on while this page is open, though nothing else here shows them. */
+function showHosted() {
+  const elsewhere = [...hosted.values()].map(({ group }) => group).filter(({ domain }) => domain !== current()?.name);
+  const names = elsewhere.map((group) => `${titleOf(group)} (${group.domain})`).join(", ");
+  setText(at("hosted"), names ? interpolate(gettext("This page also keeps alive: %(names)s"), { names }) : "");
+  at("hosted").hidden = !names;
+}
+
+/** Ask before something that cannot be taken back. What was pressed may be gone afterwards: `focus` is where to go on. */
+function sure({ title, text, yes, then, focus }) {
   const dialog = at("sure");
   setText(at("sure-title"), title);
   setText(at("sure-text"), text);
@@ -127,6 +154,7 @@ function sure({ title, text, yes, then }) {
     try {
       await then();
       dialog.close();
+      focus.focus({ preventScroll: true });
     } catch (error) {
       setText(at("sure-error"), sentence(error));
       at("sure-error").hidden = false;
@@ -185,10 +213,10 @@ at("stop").addEventListener("click", () => {
     yes: gettext("Stop the group"),
     then: async () => {
       await api("classroom.stop_group", { domain: group.domain, group_id: group.id });
-      clearTimeout(hosted.get(group.id)?.timer);
-      hosted.delete(group.id);
+      release(group.id);
       await Promise.all([view.refresh(), list()]);
     },
+    focus: at("group"),
   });
 });
 
@@ -209,3 +237,4 @@ at("domain").addEventListener("change", enter);
 document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && list());
 setInterval(() => document.visibilityState === "visible" && list(), LIST_MS);
 load();
+adopt();

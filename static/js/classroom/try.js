@@ -24,7 +24,7 @@ let me = "";
 
 function sentence(error) {
   if (!(error instanceof Refusal)) return gettext("The server could not be reached.");
-  if (error.status === 401) return gettext("This key does not work here.");
+  if (error.unwelcome) return gettext("This key does not work here.");
   if (error.kind === "RateLimited") return gettext("That was too fast. Try again in a moment.");
   if (error.kind === "GroupNotFound") return gettext("This group is over.");
   return error.message;
@@ -95,25 +95,30 @@ const listener = {
     log.add(others.map((event) => ({ ...event, node_id: event.firedByNodeId, fired_at: event.timestamp })));
     changes.put("log", null);
   },
-  onState(state, why = "") {
+  onState(state) {
     const texts = {
       connecting: gettext("Connecting"),
       live: gettext("Live, over WebSocket"),
       poll: gettext("Polling"),
       reconnecting: gettext("Reconnecting"),
-      refused: why || gettext("Stopped"),
     };
     at("connection").dataset.state = state === "poll" ? "live" : state;
     setText(at("connection-text"), texts[state] ?? state);
   },
-  onOver() {
+  onOver(why) {
     member = null;
     at("connection").dataset.state = "over";
     setText(at("connection-text"), gettext("Over"));
-    setText(at("over"), gettext("The group is over. Nothing that you do here reaches anybody any more."));
+    const revoked = gettext("The key does not work any more. Nothing that you do here reaches anybody any more.");
+    const forgotten = gettext("Nothing was heard of you for so long that you are no longer in the group. Go back, and join again.");
+    const ended = gettext("The group is over. Nothing that you do here reaches anybody any more.");
+    setText(at("over"), why?.unwelcome ? revoked : why?.kind === "NodeNotFound" ? forgotten : ended);
     at("over").hidden = false;
-    able(false);
+    complain(at("tell-error"), null);
     setText(at("leave"), gettext("Back"));
+    // What is disabled loses the focus.
+    if (document.activeElement?.closest("#sliders, #fire, #own-event")) at("leave").focus();
+    able(false);
   },
   onTrouble(error) {
     complain(at("tell-error"), error);
@@ -137,6 +142,7 @@ function draw(changed) {
   at("values-note").hidden = heard.size > 0;
   if (changed.has("log")) table.show(log.events);
   at("log-note").hidden = log.events.length > 0;
+  at("log-frame").hidden = log.events.length === 0;
 }
 
 function reset() {
@@ -208,7 +214,7 @@ at("leave").addEventListener("click", async () => {
   member = null;
   at("joined").hidden = true;
   at("joining").hidden = false;
-  at("try-title").scrollIntoView();
+  at("try-title").focus();
   // That it failed is told to nobody: a node that says nothing is forgotten in a while.
   await left?.leave().catch(() => {});
   find();
