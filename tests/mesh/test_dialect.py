@@ -82,8 +82,8 @@ def test_a_socket_that_never_begins_ends(monkeypatch: pytest.MonkeyPatch) -> Non
     assert socket.types == []
 
 
-def wanted(place: Place, query: str = SUBSCRIPTION) -> Wanted:
-    payload = {"data": json.dumps({"query": query, "variables": place.names})}
+def wanted(place: Place, query: str = SUBSCRIPTION, **more: str) -> Wanted:
+    payload = {"data": json.dumps({"query": query, "variables": place.names | more})}
     return wanted_of(payload, secret=API_KEY, address="203.0.113.9")
 
 
@@ -118,6 +118,15 @@ def test_a_projection_goes_with_its_last_subscriber(school: School) -> None:
     subscribers.clear()
     gc.collect()
     assert len(projections._shared) == before - 1
+
+
+@pytest.mark.usefixtures("_one_key")
+def test_variables_that_a_document_does_not_know_are_not_kept(school: School) -> None:
+    """A frame may hold a megabyte of them, and stays no longer than it takes to read it."""
+    place = school.host()
+    first, second = (wanted(place, pad="x" * size).projection for size in (1, 100_000))
+    assert first is second
+    assert first._variables == place.names
 
 
 def made_entry(number: int, size: int) -> Entry:

@@ -39,6 +39,8 @@ def wanted_of(payload: object, *, secret: str | None, address: str) -> Wanted:
     document = document_of(asked.get("query"), asked.get("operationName"))
     variables = asked.get("variables") or {}
     group_id, domain = _group_of(document, variables)
+    # The others would stay as long as the subscription, and make it another one than that of its neighbours.
+    variables = {name: variables[name] for name in _declared(document) if name in variables}
     if not key.works_in(domain):
         raise _unauthorized()
     group = finding.found_group(group_id, domain)
@@ -76,6 +78,11 @@ def _group_of(document: Document, variables: object) -> tuple[str, str]:
         raise Refused([{"message": f"The field of a subscription is {FIELD}, named in the operation itself."}])
     given = get_argument_values(SCHEMA.subscription_type.fields[FIELD], node, coerced)
     return given["groupId"], given["domain"]
+
+
+def _declared(document: Document) -> list[str]:
+    """The names of the variables that a document knows."""
+    return [one.variable.name.value for one in document.operation.variable_definitions or ()]
 
 
 def _unauthorized() -> Refused:
