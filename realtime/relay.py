@@ -17,7 +17,7 @@ from realtime.doorbell import ring
 from realtime.errors import Unavailable
 from realtime.hub import hub
 from realtime.models import OutboxEvent
-from realtime.streams import Entry, Placed
+from realtime.streams import Entry, Placed, kind_of
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +32,8 @@ _FOLLOWERS: defaultdict[str, list[Follow]] = defaultdict(list)
 
 LEFT_BEHIND_SECONDS = 1.0
 """A younger row is most likely on its way by the process that wrote it."""
+QUICKEST_LOSS_SECONDS = 0.05
+"""No store ends and comes back with nothing in it sooner than that."""
 ROWS_AT_ONCE = 500
 AUDIENCES_KEPT = 512
 """Whose names of streams are kept in memory."""
@@ -127,7 +129,10 @@ def _send(orders: Iterable[str], up_to: int) -> None:
         rows = list(map(_Row._make, pending.values_list(*_Row._fields)[:ROWS_AT_ONCE]))
         if not rows:
             return
-        placed = streams().append(list(zip(_entries(rows), [streams_of(row.audience) for row in rows], strict=True)))
+        to = [streams_of(row.audience) for row in rows]
+        if _waited(rows, QUICKEST_LOSS_SECONDS):
+            _open_logs(to)
+        placed = streams().append(list(zip(_entries(rows), to, strict=True)))
         # Deleted before the ring, which may fail: what is in the streams is safe.
         with _unsynced():
             OutboxEvent.objects.filter(pk__in=[row.pk for row in rows]).delete()
@@ -159,11 +164,25 @@ def _unsynced() -> Iterator[None]:
 
 def _entries(rows: Sequence[_Row]) -> list[Entry]:
     entries = [Entry(str(row.event_id), row.name, row.body.encode(), row.about) for row in rows]
-    if min(row.created_at for row in rows) < clock.now() - timedelta(seconds=LEFT_BEHIND_SECONDS):
+    if _waited(rows, LEFT_BEHIND_SECONDS):
         # Their texts may have been deleted or edited while they waited.
         for refresh in _REFRESHERS:
             entries = refresh(entries)
     return entries
+
+
+def _waited(rows: Sequence[_Row], seconds: float) -> bool:
+    """Whether something, an outage or a crash perhaps, kept one of them for longer than that."""
+    return min(row.created_at for row in rows) < clock.now() - timedelta(seconds=seconds)
+
+
+def _open_logs(to: Iterable[Sequence[str]]) -> None:
+    """Open those that are no user's: a store that lost its streams drops what comes for them, and of these nobody
+    fetches the state. A user's that is not open has no reader.
+    """
+    kinds = set(KINDS_OF_STREAMS.values())
+    if logs := sorted({name for names in to for name in names if kind_of(name) in kinds}):
+        streams().keep(logs, listener="")
 
 
 def _follow(placed: Iterable[Placed]) -> None:

@@ -5,7 +5,8 @@ With the services of tests.services they are in PostgreSQL and their streams in 
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
@@ -81,6 +82,26 @@ def store_is_lost(_stores: None) -> Any:
             streams.cache_clear()
 
     return lose
+
+
+@pytest.fixture
+def store_is_away(_stores: None, settings: LazySettings) -> Callable[[], AbstractContextManager[None]]:
+    """While it lasts, streams take nothing: Redis does not answer; of memory, the process that has it is not there."""
+
+    @contextmanager
+    def away() -> Iterator[None]:
+        loop, url = hub.loop, settings.REDIS_URL
+        if url:
+            settings.REDIS_URL = f"redis://127.0.0.1:{services.free_port()}"
+            _forget()
+        else:
+            hub.loop = None
+        yield
+        settings.REDIS_URL, hub.loop = url, loop
+        if url:
+            _forget()
+
+    return away
 
 
 @pytest.fixture(scope="session")

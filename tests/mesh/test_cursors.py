@@ -1,12 +1,14 @@
 """Reading the log: cursors, clocks of clients, pages, losses. Source: the specification's 1.7, W1, W2, W3, W8."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import pytest
 from django.conf import LazySettings
 
 from groups.mesh import event_log
 from groups.models import MeshBinding
+from realtime.relay import LEFT_BEHIND_SECONDS, send_left_behind
 from tests.mesh.classroom import Place, School, event
 from tests.realtime.conftest import Clock
 
@@ -208,6 +210,26 @@ def test_cursors_of_before_a_loss_are_before_all_that_came_since(
     new = cursors(place, old[-1])
     assert [*old, *new] == sorted({*old, *new})
     assert place.names_since(new[1]) == ["e", "f"]
+
+
+@pytest.mark.parametrize("away_seconds", [0.2, 5])
+def test_what_is_fired_while_the_store_is_away_is_in_the_log_when_it_comes_back_empty(
+    school: School,
+    still: Clock,
+    store_is_away: Callable[[], AbstractContextManager[None]],
+    store_is_lost: Callable[[], None],
+    away_seconds: float,
+) -> None:
+    place = school.host()
+    with store_is_away():
+        place.fire("a")
+    store_is_lost()
+    still.advance(away_seconds)
+    if away_seconds < LEFT_BEHIND_SECONDS:
+        place.report(x="1")  # it sends what waits before it
+    else:
+        send_left_behind()
+    assert place.names_since("") == ["a"]
 
 
 def test_times_of_before_a_loss_stand_for_what_they_stood_for(
