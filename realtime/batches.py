@@ -1,14 +1,18 @@
-"""Calls of one method that come while others of it run, run together: their cost is shared, their outcomes are not."""
+"""Calls that come while others run, run together: their cost is shared, their outcomes are not."""
 
 import asyncio
 from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final, NamedTuple
+from functools import partial
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from django.db import InterfaceError, OperationalError
 
 from realtime import commands, threads
 from realtime.commands import METHODS, Caller
+
+T = TypeVar("T")
 
 MOST: Final = 64
 """Calls that share a transaction: enough to share the cost, few enough that the first does not wait for long."""
@@ -22,30 +26,40 @@ async def call(caller: Caller, name: str, params: Any) -> Any:
     method = METHODS.get(name)
     if method is None or method.together is None:
         return await threads.run(commands.call, caller, name, params)
-    return await _batch_of(name).call(caller, params)
+    return await _batch_of(name).call((caller, params))
 
 
 class _Waiting(NamedTuple):
-    caller: Caller
-    params: Any
+    call: Any
     answer: asyncio.Future[Any]
 
 
-class _Batch:
-    def __init__(self, name: str) -> None:
+class Batch(Generic[T]):
+    """Calls that `run` can run together: for each its answer, or the exception that it would have raised alone.
+
+    After a batch the next one waits for `collect_seconds` at most. It goes as soon as there are as many as last time,
+    or, `paced`, not before: then each who calls may be somebody else, and many small batches cost more than they save.
+    """
+
+    def __init__(
+        self, name: str, run: Callable[[list[T]], Sequence[Any]], *, collect_seconds: float, paced: bool = False
+    ) -> None:
         self._name = name
+        self._run_together = run
+        self._collect_seconds = collect_seconds
+        self._paced = paced
         self._waiting: deque[_Waiting] = deque()
         self._running = False
-        self._last_count = 0
+        self._wanted = 0
         self._collect_until = 0.0
-        self._as_many = asyncio.Event()
-        """As many wait as the last batch had."""
+        self._enough = asyncio.Event()
+        """As many wait as are wanted."""
 
-    async def call(self, caller: Caller, params: Any) -> Any:
+    async def call(self, call: T) -> Any:
         answer = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(caller, params, answer))
-        if len(self._waiting) >= self._last_count:
-            self._as_many.set()
+        self._waiting.append(_Waiting(call, answer))
+        if len(self._waiting) >= self._wanted:
+            self._enough.set()
         if not self._running:
             self._running = True
             threads.start(self._run(), name=f"batch of {self._name}")
@@ -55,23 +69,23 @@ class _Batch:
         try:
             while self._waiting:
                 await self._collect()
-                self._last_count = min(MOST, len(self._waiting))
-                await self._run_some([self._waiting.popleft() for _ in range(self._last_count)])
-                self._collect_until = asyncio.get_running_loop().time() + COLLECT_SECONDS
+                count = min(MOST, len(self._waiting))
+                self._wanted = MOST if self._paced else count
+                await self._run_some([self._waiting.popleft() for _ in range(count)])
+                self._collect_until = asyncio.get_running_loop().time() + self._collect_seconds
         finally:
             self._running = False
 
     async def _collect(self) -> None:
-        if len(self._waiting) < self._last_count:
-            self._as_many.clear()
+        if len(self._waiting) < self._wanted:
+            self._enough = asyncio.Event()
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(self._collect_until):
-                    await self._as_many.wait()
+                    await self._enough.wait()
 
     async def _run_some(self, some: list[_Waiting]) -> None:
-        calls = [(one.caller, one.params) for one in some]
         try:
-            answers = await threads.run(commands.call_together, self._name, calls)
+            answers = await threads.run(self._run_together, [one.call for one in some])
         except Exception as error:
             if len(some) == 1 or isinstance(error, (OperationalError, InterfaceError)):
                 # Of a lost connection nobody knows what was kept: to write again could be to write twice.
@@ -95,8 +109,10 @@ def _answer(one: _Waiting, answer: Any) -> None:
         one.answer.set_result(answer)
 
 
-_batches: dict[str, _Batch] = {}
+_batches: dict[str, Batch[tuple[Caller, Any]]] = {}
 
 
-def _batch_of(name: str) -> _Batch:
-    return _batches.setdefault(name, _Batch(name))
+def _batch_of(name: str) -> Batch[tuple[Caller, Any]]:
+    if name not in _batches:
+        _batches[name] = Batch(name, partial(commands.call_together, name), collect_seconds=COLLECT_SECONDS)
+    return _batches[name]

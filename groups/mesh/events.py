@@ -6,7 +6,7 @@ from typing import TypedDict
 
 from groups.models import MeshGroup
 from realtime.events import Event
-from realtime.publish import Audience, audience_kind, publish
+from realtime.publish import Audience, Publication, audience_kind, publish_all
 
 
 class MeshDatum(TypedDict):
@@ -84,6 +84,11 @@ def _group(*, id: str) -> Sequence[str]:
     return [id]
 
 
+def publication(event: Event, group: MeshGroup) -> Publication:
+    """An event for all who follow a group. Its row has to be locked: the lock gives the order of its stream."""
+    return Publication(event, Audience("mesh", {"id": str(group.pk)}), group.stream)
+
+
 def tell_group(event: Event, group: MeshGroup) -> None:
-    """Publish an event to all who follow a group. Its row has to be locked: the lock gives the order of its stream."""
-    publish(event, to=Audience("mesh", {"id": str(group.pk)}), order=group.stream)
+    """Publish an event to all who follow a locked group."""
+    publish_all([publication(event, group)])

@@ -3,6 +3,7 @@
 The texts are those on which shipped clients act; source: smalruby/mesh-v2.
 """
 
+from collections.abc import Collection
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -12,6 +13,9 @@ from groups.models import MeshGroup
 from groups.models.mesh import Ended
 from realtime import clock
 from realtime.errors import Forbidden, NotThere
+
+Place = tuple[str, str]
+"""The id and the domain of a group, which a call has to know both."""
 
 
 class GroupNotFound(NotThere):
@@ -47,19 +51,38 @@ def lock_live_group(group_id: str, domain: str) -> MeshGroup:
     return _alive(found_in(MeshGroup.objects.select_for_update(), group_id, domain), group_id, domain)
 
 
+def lock_live_groups(places: Collection[Place]) -> dict[Place, MeshGroup | GroupNotFound]:
+    """`lock_live_group` of many at once: for each its group, or what would have been raised."""
+    wanted = {place: pk for place in places if (pk := _pk_of(*place)) is not None}
+    # In one order, so that two who lock some of the same never wait for each other.
+    locked = MeshGroup.objects.select_for_update().filter(pk__in=set(wanted.values())).order_by("pk")
+    groups = {(str(group.pk), group.domain): group for group in locked}
+    found: dict[Place, MeshGroup | GroupNotFound] = {}
+    for place in places:
+        try:
+            found[place] = _alive(groups.get(place), *place)
+        except GroupNotFound as gone:
+            found[place] = gone
+    return found
+
+
 def is_host(group: MeshGroup, host_id: str, key: str) -> bool:
     """Lists show the ids of hosts, so whoever brings another key than the host did is none, whatever id they know."""
     return group.host_id == host_id and (not key or not group.host_key or key == group.host_key)
 
 
 def found_in(groups: QuerySet[MeshGroup], group_id: str, domain: str) -> MeshGroup | None:
+    pk = _pk_of(group_id, domain)
+    return None if pk is None else next(iter(groups.filter(pk=pk, domain=domain)), None)
+
+
+def _pk_of(group_id: str, domain: str) -> UUID | None:
+    """None for what names no group."""
     try:
         pk = UUID(group_id)
     except ValueError:
         return None
-    if str(pk) != group_id or not storable(domain):
-        return None
-    return next(iter(groups.filter(pk=pk, domain=domain)), None)
+    return pk if str(pk) == group_id and storable(domain) else None
 
 
 def _alive(group: MeshGroup | None, group_id: str, domain: str) -> MeshGroup:

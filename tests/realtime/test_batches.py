@@ -10,6 +10,7 @@ from django.db import OperationalError
 
 from groups.models import User
 from realtime import batches
+from realtime.batches import Batch
 from realtime.commands import METHODS, Call, Caller, Params, method
 
 NAME = "test.note"
@@ -107,3 +108,21 @@ def test_what_was_on_a_connection_that_was_lost_is_not_written_again(ran: Ran) -
     fail(lambda texts: "a" in texts, OperationalError("lost"))
     assert all(isinstance(answer, OperationalError) for answer in at_once(["a"], ["b"], ["c"]))
     assert ran == []
+
+
+def test_a_paced_batch_waits_for_whoever_comes_until_its_time_is_over() -> None:
+    ran: Ran = []
+
+    def together(texts: list[str]) -> list[str]:
+        ran.append(texts)
+        return texts
+
+    async def calls() -> None:
+        batch = Batch("paced", together, collect_seconds=0.05, paced=True)
+        await batch.call("alone")
+        soon = [asyncio.create_task(batch.call("a"))]
+        await asyncio.sleep(0.01)
+        await asyncio.gather(batch.call("b"), *soon)
+
+    asyncio.run(calls())
+    assert ran == [["alone"], ["a", "b"]]

@@ -1,6 +1,7 @@
 """Running a document the way AppSync does: what is refused, how errors look, what a parsed document costs."""
 
 import logging
+from collections.abc import Collection
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
@@ -9,11 +10,13 @@ from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, Validat
 from graphql import (
     DocumentNode,
     ExecutionResult,
+    FieldNode,
     GraphQLError,
     GraphQLScalarType,
     OperationDefinitionNode,
     OperationType,
     build_schema,
+    execute,
     execute_sync,
     get_operation_ast,
     parse,
@@ -77,6 +80,11 @@ class Document(NamedTuple):
     def is_subscription(self) -> bool:
         return self.operation.operation == OperationType.SUBSCRIPTION
 
+    def asks_only(self, fields: Collection[str]) -> bool:
+        """Whether it has no other root fields than these, written out."""
+        selections = self.operation.selection_set.selections
+        return all(isinstance(one, FieldNode) and one.name.value in fields for one in selections)
+
 
 def document_of(text: object, operation_name: object) -> Document:
     """Parse and validate, or remember. Raises Refused."""
@@ -90,17 +98,36 @@ def document_of(text: object, operation_name: object) -> Document:
 
 def run(document: Document, variables: object, roots: Any) -> dict[str, Any]:
     """Carry out an operation with `roots` as the root fields. It never raises."""
-    if not (variables is None or isinstance(variables, dict)):
-        return {"data": None, "errors": [_error("MalformedHttpRequestException", "The variables must be an object.")]}
-    result = execute_sync(
-        SCHEMA,
-        document.parsed,
-        roots,
-        variable_values=variables,
-        operation_name=_name_of(document.operation),
-        executor_class=WholeAnswers,
-    )
-    return answer_of(result)
+    if not _is_object(variables):
+        return _no_object()
+    return answer_of(execute_sync(**_execution(document, variables, roots)))
+
+
+async def run_awaiting(document: Document, variables: object, roots: Any) -> dict[str, Any]:
+    """`run` with root fields of which some are awaited."""
+    if not _is_object(variables):
+        return _no_object()
+    result = execute(**_execution(document, variables, roots))
+    return answer_of(result if isinstance(result, ExecutionResult) else await result)
+
+
+def _is_object(variables: object) -> bool:
+    return variables is None or isinstance(variables, dict)
+
+
+def _no_object() -> dict[str, Any]:
+    return {"data": None, "errors": [_error("MalformedHttpRequestException", "The variables must be an object.")]}
+
+
+def _execution(document: Document, variables: object, roots: Any) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "document": document.parsed,
+        "root_value": roots,
+        "variable_values": variables,
+        "operation_name": _name_of(document.operation),
+        "executor_class": WholeAnswers,
+    }
 
 
 def answer_of(result: ExecutionResult) -> dict[str, Any]:

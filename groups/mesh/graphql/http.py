@@ -2,13 +2,13 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 from django.conf import settings
 
-from groups.mesh.graphql.appsync import Refused, document_of, run
-from groups.mesh.graphql.resolvers import Roots
+from groups.mesh.graphql.appsync import Document, Refused, document_of, run, run_awaiting
+from groups.mesh.graphql.resolvers import TELLING_FIELDS, Roots, RootsTogether
 from groups.mesh.keys import Key, key_of
 from realtime import limits, threads
 from realtime.errors import RateLimited
@@ -27,6 +27,8 @@ _CORS: Final = [
     (b"access-control-max-age", b"86400"),
 ]
 """Of every answer: without them a page sees a network failure, and repeats its request for minutes."""
+TOGETHER_BYTES: Final = 8_192
+"""Of a request that is worked out on the event loop; a longer one would keep others waiting."""
 BURST_SECONDS: Final = 5
 """What a key and address may use at once of MESH_CALLS_PER_MINUTE."""
 
@@ -56,8 +58,11 @@ class GraphQLDoor:
         if not isinstance(asked, dict):
             await _refuse(send, 400, "MalformedHttpRequestException", "The body must be a JSON object.")
             return
-        status, answer = await threads.run(_answered, secret_of(headers), address_of(scope), asked)
-        await _respond(send, status, answer)
+        together = len(body) <= TOGETHER_BYTES
+        answer = await threads.run(_answered, secret_of(headers), address_of(scope), asked, together)
+        if isinstance(answer, _Telling):
+            answer = await answer.answered()
+        await _respond(send, *answer)
 
 
 def secret_of(headers: Mapping[bytes, bytes]) -> str | None:
@@ -85,18 +90,38 @@ def spend(key: Key, address: str) -> None:
     limits.spend(f"mesh:{key.id}:{address}", per_minute=per_minute, burst=max(1.0, per_minute * BURST_SECONDS / 60))
 
 
-def _answered(secret: str | None, address: str, asked: dict[str, Any]) -> tuple[int, bytes]:
+class _Telling(NamedTuple):
+    """An operation that joins those of others on the event loop."""
+
+    document: Document
+    variables: object
+    roots: RootsTogether
+
+    async def answered(self) -> tuple[int, bytes]:
+        try:
+            return 200, orjson.dumps(await run_awaiting(*self))
+        except Exception as error:
+            return _failed(error)
+
+
+def _answered(secret: str | None, address: str, asked: dict[str, Any], together: bool) -> tuple[int, bytes] | _Telling:
     """The status and the body. Never a 5xx: clients would repeat their request for minutes."""
     try:
-        status, answer = _answer(secret, address, asked)
-        return status, orjson.dumps(answer)
-    except Exception:
-        log.exception("a GraphQL request failed")
-        failed = _refusal("InternalFailure", "Something went wrong here. It was written down.")
-        return 200, orjson.dumps({"data": None, **failed})
+        answer = _answer(secret, address, asked, together)
+        return answer if isinstance(answer, _Telling) else (answer[0], orjson.dumps(answer[1]))
+    except Exception as error:
+        return _failed(error)
 
 
-def _answer(secret: str | None, address: str, asked: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+def _failed(error: Exception) -> tuple[int, bytes]:
+    log.error("a GraphQL request failed", exc_info=error)
+    failed = _refusal("InternalFailure", "Something went wrong here. It was written down.")
+    return 200, orjson.dumps({"data": None, **failed})
+
+
+def _answer(
+    secret: str | None, address: str, asked: dict[str, Any], together: bool
+) -> tuple[int, dict[str, Any]] | _Telling:
     key = key_of(secret)
     if key is None:
         return 401, _refusal("UnauthorizedException", "You are not authorized to make this call.")
@@ -110,6 +135,8 @@ def _answer(secret: str | None, address: str, asked: dict[str, Any]) -> tuple[in
         return 200, {"data": None, **_refusal("RateLimited", "Too many requests. Try again in a moment.")}
     if document.is_subscription:
         return 200, {"data": None, **_refusal("UnsupportedOperation", "Subscriptions need a WebSocket.")}
+    if together and document.asks_only(TELLING_FIELDS):
+        return _Telling(document, asked.get("variables"), RootsTogether(key, address))
     return 200, run(document, asked.get("variables"), Roots(key, address))
 
 

@@ -1,7 +1,8 @@
 """The root fields. Each parses nothing and decides nothing: it calls one action or reading and shapes the answer."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -9,9 +10,10 @@ from graphql import GraphQLResolveInfo
 
 from groups.mesh import hosting, members, readings, telling
 from groups.mesh.event_log import Logged
-from groups.mesh.events import MeshEventPayload, MeshEventsFired, MeshGroupDissolved, MeshStatusReported
+from groups.mesh.events import MeshDatum, MeshEventPayload, MeshEventsFired, MeshGroupDissolved, MeshStatusReported
 from groups.mesh.keys import Key
 from groups.mesh.readings import Status
+from groups.mesh.telling import Fired, Firing, Report, Telling, Told
 from groups.models import MeshGroup, MeshNode
 from groups.models.mesh import domain_of
 from realtime import clock
@@ -105,11 +107,9 @@ class Roots:
         domain: str,
         nodeId: str,
         data: list[Json],
-    ) -> Json:
-        self._check(domain)
-        values = [{"key": datum["key"], "value": datum["value"]} for datum in data]
-        reported = telling.report_data(group_id=groupId, domain=domain, node_id=nodeId, data=values)  # type: ignore[arg-type]
-        return message_of(reported)
+    ) -> Any:
+        values: list[MeshDatum] = [{"key": datum["key"], "value": datum["value"]} for datum in data]
+        return self._tell(Report(groupId, domain, nodeId, values), message_of)
 
     def fireEventsByNode(
         self,
@@ -119,10 +119,9 @@ class Roots:
         domain: str,
         nodeId: str,
         events: list[Json],
-    ) -> Json:
-        self._check(domain)
+    ) -> Any:
         fired = [_fired(event, payload=event.get("payload") or None) for event in events]
-        return message_of(telling.fire_events(group_id=groupId, domain=domain, node_id=nodeId, events=fired))
+        return self._tell(Firing(groupId, domain, nodeId, fired), message_of)
 
     def recordEventsByNode(
         self,
@@ -132,11 +131,10 @@ class Roots:
         domain: str,
         nodeId: str,
         events: list[Json],
-    ) -> Json:
-        self._check(domain)
+    ) -> Any:
         recorded = [_fired(event, payload=event.get("payload")) for event in events]
-        telling.record_events(group_id=groupId, domain=domain, node_id=nodeId, events=recorded)
-        return {"groupId": groupId, "domain": domain, "recordedCount": len(events), "nextSince": ""}
+        answer = {"groupId": groupId, "domain": domain, "recordedCount": len(events), "nextSince": ""}
+        return self._tell(Firing(groupId, domain, nodeId, recorded, recorded=True), lambda _told: answer)
 
     def listGroupsByDomain(self, info: Info, *, domain: str) -> list[Json]:
         self._check(domain)
@@ -181,8 +179,23 @@ class Roots:
     def _statuses(self, group_id: str, domain: str) -> list[Json]:
         return [_status(group_id, domain, status) for status in readings.statuses_in(group_id, domain)]
 
+    def _tell(self, what: Telling, answer_of: Callable[[Told], Json]) -> Any:
+        self._check(what.domain)
+        return answer_of(telling.tell_alone(what))
+
     def _check(self, domain: str) -> None:
         self.key.check(domain)
+
+
+class RootsTogether(Roots):
+    """For the event loop, where what nodes tell shares transactions: those of TELLING_FIELDS are awaited."""
+
+    async def _tell(self, what: Telling, answer_of: Callable[[Told], Json]) -> Any:
+        self._check(what.domain)
+        return answer_of(await telling.tell(what))
+
+
+TELLING_FIELDS: Final = frozenset({"reportDataByNode", "fireEventsByNode", "recordEventsByNode"})
 
 
 def group_of(group: MeshGroup) -> Json:
@@ -262,5 +275,5 @@ def _beat_seconds(node: MeshNode) -> int:
     return interval if node.use_websocket else min(interval, settings.MESH_POLLING_HEARTBEAT_SECONDS)
 
 
-def _fired(event: Json, *, payload: str | None) -> telling.Fired:
-    return telling.Fired(event["eventName"], event["firedAt"], payload, event.get("orderKey"))
+def _fired(event: Json, *, payload: str | None) -> Fired:
+    return Fired(event["eventName"], event["firedAt"], payload, event.get("orderKey"))
