@@ -16,7 +16,7 @@ from websockets.typing import Subprotocol
 
 from tests.conftest import GENEROUS, StartServer
 from tests.server import Databases, Server
-from tests.sockets import Frame, Socket, enrolled, eventually
+from tests.sockets import Frame, Person, Socket, enrolled, eventually, found
 
 KEY, SCHOOL_KEY = "demo-key", "school-key"
 VARIABLES: dict[str, Any] = {**GENEROUS, "MESH_API_KEYS": f"{KEY},{SCHOOL_KEY}=school|annex"}
@@ -284,6 +284,58 @@ def test_somebody_with_an_account_hosts_and_follows(server: Server) -> None:
         assert [frame.get("event", frame["type"]) for frame in socket.frames[1:]] == ["mesh.group_dissolved", "error"]
         assert pupil.try_call("mesh.nodes", **place).said == (404, "mesh_group_not_found")
         assert pupil.call("presence.list")["presence"] is not None
+
+
+def follow(room: Classroom, person: Person, **query: str) -> Socket:
+    """Their socket of a group, with a token."""
+    query = {"domain": room.domain, **query}
+    return Socket(room.server, path=f"/ws/mesh/{room.group_id}", query=query, headers=person.bearer)
+
+
+def test_a_token_for_something_else_opens_no_group(room: Classroom) -> None:
+    with enrolled(room.server, "moderates", scopes=("moderate",)) as [moderates]:
+        with follow(room, moderates) as socket:
+            assert socket.close_code() == 4403
+            assert socket.frames == [{"type": "error", "code": "scope_missing", "ref": None}]
+        for method, params in (("mesh.nodes", room.place), ("mesh.leave", room.place | {"node_id": "n2"})):
+            assert moderates.try_call(method, **params).said == (403, "forbidden")
+
+
+def test_guests_and_the_silenced_are_in_a_group_as_anybody_with_an_account(server: Server, room: Classroom) -> None:
+    """Both are so in a workspace, and a group is in none."""
+    with enrolled(server, "teaches", "is-guest", "is-silent") as [teaches, guest, silent]:
+        place = found([teaches, guest, silent, silent])
+        role = {"workspace_id": place.workspace_id, "user_id": guest.id, "role": "guest"}
+        silence = {"workspace_id": place.workspace_id, "user_id": silent.id, "reason": "noise", "minutes": 60}
+        teaches.call("workspace.set_role", **role)
+        teaches.call("workspace.silence_member", **silence)
+        sent = silent.try_call("message.send", channel_id=place.channel_id, body="hello")
+        assert sent.said == (403, "silenced")  # else the rest would prove nothing
+        for person in (guest, silent):
+            person.call("mesh.join", **room.place, node_id=person.username)
+            with follow(room, person, node_id=person.username) as socket:
+                assert socket.hello["mode"] == "fresh"
+                told = socket.call(
+                    "mesh.fire", **room.place, node_id=person.username, events=[{"name": person.username}]
+                )
+                assert told["ok"]
+                socket.event("mesh.events_fired")
+                assert fired(socket.frames) == [person.username]
+
+
+def test_whoever_is_deactivated_is_out_of_every_group(server: Server, room: Classroom) -> None:
+    with enrolled(server, "goes", "stays") as [goes, stays]:
+        goes.call("mesh.join", **room.place, node_id="n2")
+        with follow(room, goes, node_id="n2") as socket, follow(room, stays) as other:
+            assert socket.hello["user_id"] == goes.id
+            assert other.hello["user_id"] == stays.id
+            server.manage("deactivate_user", goes.username)
+            assert socket.close_code() == 4403
+            room.fire("n1", "still there")
+            other.event("mesh.events_fired")
+        assert goes.try_call("mesh.nodes", **room.place).status == 401
+        with follow(room, goes) as socket:
+            assert socket.close_code() == 4401
 
 
 def test_following_a_group_puts_nobody_online(server: Server) -> None:
