@@ -11,6 +11,9 @@ from tests.history.cable import Cable
 CALL_SECONDS = 4.0
 """After this a call counts as unanswered. Longer than the server waits for a Redis that is paused."""
 
+GONE_AFTER_SECONDS = 0.05
+"""How long somebody who asks and hangs up stays: as long as a call takes, about."""
+
 
 class Unanswered(Exception):
     """No answer came. The call may have been carried out, or not, or be carried out later."""
@@ -24,17 +27,37 @@ class Answer(NamedTuple):
 class Caller:
     """Somebody's calls, one after the other; it keeps a connection to each worker."""
 
-    def __init__(self, cable: Cable, token: str) -> None:
+    def __init__(self, cable: Cable, token: str, *, header: str = "Authorization: Bearer") -> None:
         self._cable = cable
-        self._token = token
+        self._credential = f"{header} {token}"
         self._connections: dict[int, tuple[asyncio.StreamReader, asyncio.StreamWriter]] = {}
 
     async def call(self, worker: int, method: str, params: dict[str, Any]) -> Answer:
-        return await self._request(worker, "POST", f"/api/{method}", json.dumps(params).encode(), CALL_SECONDS)
+        return await self.post(worker, f"/api/{method}", params)
 
-    async def poll(self, worker: int, query: Mapping[str, object], *, wait: float) -> Answer:
-        path = f"/poll/user/me?{urlencode({**query, 'wait': wait})}"
+    async def post(self, worker: int, path: str, asked: dict[str, Any]) -> Answer:
+        return await self._request(worker, "POST", path, json.dumps(asked).encode(), CALL_SECONDS)
+
+    async def poll(
+        self, worker: int, query: Mapping[str, object], *, wait: float, path: str = "/poll/user/me"
+    ) -> Answer:
+        path = f"{path}?{urlencode({**query, 'wait': wait})}"
         return await self._request(worker, "GET", path, b"", wait + CALL_SECONDS)
+
+    async def post_and_go(self, worker: int, path: str, asked: dict[str, Any]) -> None:
+        """Ask and hang up, as a page that is closed does. What became of it nobody knows. Raises Unanswered."""
+        content = json.dumps(asked).encode()
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                _reader, writer = await self._connection(worker)
+                writer.write(self._head("POST", path, len(content)) + content)
+                await writer.drain()
+                await asyncio.sleep(GONE_AFTER_SECONDS)
+        except (OSError, TimeoutError):
+            pass
+        finally:
+            self._drop(worker)
+        raise Unanswered(path)
 
     def hang_up(self) -> None:
         for worker in list(self._connections):
@@ -66,7 +89,7 @@ class Caller:
             writer.transport.abort()
 
     def _head(self, verb: str, path: str, length: int) -> bytes:
-        lines = [f"{verb} {path} HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Bearer {self._token}"]
+        lines = [f"{verb} {path} HTTP/1.1", "Host: 127.0.0.1", self._credential]
         lines += ["Content-Type: application/json", f"Content-Length: {length}"]
         return ("\r\n".join(lines) + "\r\n\r\n").encode()
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.conftest import GENEROUS
+from tests.history.journal import Outage, now
 from tests.history.world import Account, Place, World
 from tests.server import Server
 from tests.services import RedisServer
@@ -17,6 +18,7 @@ NAMES = ("grace", "ada", "bob", "mia", "gus", "ivy", "joan", "kurt", "lena", "ma
 LEASE_SECONDS = 7.0
 """Longer than any of the drops that the nemesis makes, short enough for many to leave and come back in a run."""
 SWEEP_SECONDS = 0.5
+CLASSROOM_KEY, STRANGERS_KEY, STRANGERS_DOMAIN = "classroom-key", "strangers-key", "elsewhere"
 SETTINGS: dict[str, Any] = GENEROUS | {
     "SWEEP_SECONDS": SWEEP_SECONDS,
     "PING_SECONDS": 2,
@@ -27,6 +29,8 @@ SETTINGS: dict[str, Any] = GENEROUS | {
     "REACT_PER_MINUTE": 100_000,
     "GROUP_MENTIONS_PER_HOUR": 100_000,
     "LOG_LEVEL": "WARNING",
+    "MESH_API_KEYS": f"{CLASSROOM_KEY},{STRANGERS_KEY}={STRANGERS_DOMAIN}",
+    "MESH_MAX_CONNECTION_TIME_SECONDS": 100_000,
 }
 STARTS = 3
 
@@ -114,11 +118,14 @@ class Cluster:
             if not server.running:
                 await _start(server.start)
 
-    async def restart_redis(self, *, away_seconds: float) -> None:
+    async def restart_redis(self, *, away_seconds: float) -> Outage:
         """Kill it, and bring it back with nothing in it."""
+        asked_at = now()
         await asyncio.to_thread(self.redis.kill)
+        gone_at = now()
         await asyncio.sleep(away_seconds)
         await _start(self.redis.start)
+        return Outage(asked_at, gone_at, now())
 
     async def pause_redis(self, *, seconds: float) -> None:
         self.redis.pause()

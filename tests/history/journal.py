@@ -25,6 +25,12 @@ Kind = Literal[
     "presence order",
     "presence flap",
     "presence end state",
+    "classroom lost",
+    "classroom twice",
+    "classroom order",
+    "classroom leak",
+    "classroom state",
+    "classroom end",
 ]
 now = time.monotonic
 
@@ -234,6 +240,14 @@ class Said:
     since: float
 
 
+class Outage(NamedTuple):
+    """Redis lost all that it held: it was asked to end, had ended, and was back."""
+
+    asked_at: float
+    gone_at: float
+    back_at: float
+
+
 class Journal:
     def __init__(self) -> None:
         self.unix_at_zero = time.time() - now()
@@ -248,6 +262,7 @@ class Journal:
         """In it, and seeing only some of the people there."""
         self.muted = Spells()
         self.said: list[Said] = []
+        self.outages: list[Outage] = []
         self.audited = 0
         """Deeds that the audit log has to hold."""
         self.violations: list[Violation] = []

@@ -4,12 +4,13 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
+from tests.history.cable import Cable
 from tests.history.cluster import Cluster
 from tests.history.comings import remove_from
 from tests.history.journal import Journal
 from tests.history.people import Person, idle
-from tests.history.session import Session
 from tests.history.world import DIRECT, PUBLIC
 
 EVERYTHING = (
@@ -33,11 +34,19 @@ QUIET_SECONDS = (0.2, 1.2)
 """Between one evil and the next."""
 
 
+class Client(Protocol):
+    cable: Cable
+
+    def switch(self) -> None:
+        """Go over to another transport, in mid-conversation."""
+
+
 @dataclass
 class Nemesis:
     cluster: Cluster
     people: Sequence[Person]
-    sessions: Sequence[Session]
+    clients: Sequence[Client]
+    """Whose connections it may break: sessions, and members of classrooms."""
     journal: Journal
     rng: random.Random
     _reviving: asyncio.Task[None] | None = None
@@ -63,30 +72,30 @@ class Nemesis:
             self._reviving = group.create_task(self.cluster.heal(), name="revive a worker")
 
     async def _restart_redis(self) -> None:
-        await self.cluster.restart_redis(away_seconds=self.rng.uniform(0, 1.5))
+        self.journal.outages.append(await self.cluster.restart_redis(away_seconds=self.rng.uniform(0, 1.5)))
 
     async def _pause_redis(self) -> None:
         await self.cluster.pause_redis(seconds=self.rng.uniform(0.3, 3))
 
     async def _cut(self) -> None:
-        for session in self._some():
-            session.cable.cut()
+        for client in self._some():
+            client.cable.cut()
 
     async def _mute(self) -> None:
-        for session in self._some():
-            session.cable.mute()
+        for client in self._some():
+            client.cable.mute()
 
     async def _unplug(self) -> None:
         some = self._some()
-        for session in some:
-            session.cable.unplug()
+        for client in some:
+            client.cable.unplug()
         await asyncio.sleep(self.rng.uniform(0.5, 2))
-        for session in some:
-            session.cable.plug()
+        for client in some:
+            client.cable.plug()
 
     async def _switch(self) -> None:
-        for session in self._some():
-            session.switch()
+        for client in self._some():
+            client.switch()
 
     async def _leave_unheard(self) -> None:
         """Somebody leaves a channel while none of their sessions hears of it, after things were said there."""
@@ -148,5 +157,5 @@ class Nemesis:
             for session in deaf.sessions:
                 session.cable.plug()
 
-    def _some(self) -> list[Session]:
-        return [session for session in self.sessions if self.rng.random() < 0.4] or [self.rng.choice(self.sessions)]
+    def _some(self) -> list[Client]:
+        return [client for client in self.clients if self.rng.random() < 0.4] or [self.rng.choice(self.clients)]

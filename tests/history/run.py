@@ -9,10 +9,11 @@ from itertools import cycle, islice
 
 from tests.history import checker, comings, fresh, presences
 from tests.history.cable import Cable
+from tests.history.classrooms.lessons import Lesson, finish, lessons, teach
 from tests.history.cluster import LEASE_SECONDS, SWEEP_SECONDS, Cluster
 from tests.history.deeds import DEEDS
 from tests.history.journal import Journal, now
-from tests.history.nemesis import EVERYTHING, Nemesis
+from tests.history.nemesis import EVERYTHING, Client, Nemesis
 from tests.history.people import Deed, Person
 from tests.history.session import Session, Transport
 from tests.history.state import Presence
@@ -24,6 +25,9 @@ SETTLE_SECONDS = 20.0
 STILL_SECONDS = 2 * SWEEP_SECONDS + 1
 """In peace every lease that nobody renews ends within LEASE_SECONDS and this."""
 
+MEMBERS_PAUSES = 4
+"""A member of a classroom pauses so many times longer than one of the people."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -32,6 +36,8 @@ class Plan:
     deck: Sequence[str] = EVERYTHING
     pause_seconds: float = 0.4
     """Of each of the people, on average, between two deeds."""
+    classrooms: int = 0
+    """How many groups there are beside the chat."""
     deeds: Mapping[Deed, int] = field(default_factory=lambda: DEEDS)
     lease_seconds: float = LEASE_SECONDS
     """Of the servers."""
@@ -48,12 +54,17 @@ def play(plan: Plan, cluster: Cluster, world: World) -> Journal:
 
 async def _play(plan: Plan, cluster: Cluster, world: World) -> Journal:
     journal = Journal()
-    async with gathering(cluster, world, journal, random.Random(plan.seed)) as people:
-        sessions = [session for person in people for session in person.sessions]
-        await _work(plan, people, Nemesis(cluster, people, sessions, journal, random.Random(plan.seed)))
-        for session in sessions:
-            session.cable.plug()
+    async with (
+        gathering(cluster, world, journal, random.Random(plan.seed)) as people,
+        lessons(cluster, journal, random.Random(plan.seed), count=plan.classrooms) as held,
+    ):
+        clients: list[Client] = [session for person in people for session in person.sessions]
+        clients += [member for lesson in held for member in lesson.clients]
+        await _work(plan, people, held, Nemesis(cluster, people, clients, journal, random.Random(plan.seed)))
+        for client in clients:
+            client.cable.plug()
         await cluster.heal()
+        await finish(held, cluster)
         for person in people:
             person.come_back()
         await settle(cluster, people, journal)
@@ -124,7 +135,7 @@ async def _cable(stack: AsyncExitStack, cluster: Cluster) -> Cable:
     return cable
 
 
-async def _work(plan: Plan, people: Sequence[Person], nemesis: Nemesis) -> None:
+async def _work(plan: Plan, people: Sequence[Person], held: Sequence[Lesson], nemesis: Nemesis) -> None:
     over = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         for person in people:
@@ -132,6 +143,8 @@ async def _work(plan: Plan, people: Sequence[Person], nemesis: Nemesis) -> None:
             group.create_task(living, name=person.name)
         archiving = comings.archive_now_and_then(people, over, random.Random(plan.seed))
         group.create_task(archiving, name="archiving")
+        teaching = teach(held, over, seconds=plan.seconds, pause_seconds=MEMBERS_PAUSES * plan.pause_seconds)
+        group.create_task(teaching, name="classrooms")
         group.create_task(nemesis.rage(plan.deck, over), name="nemesis")
         await asyncio.sleep(plan.seconds)
         over.set()

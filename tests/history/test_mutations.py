@@ -36,6 +36,7 @@ CONVERSATION_MUTATIONS: list[tuple[str, Kind, Mapping[Deed, int]]] = [
 ]
 
 PRESENCE_SECONDS = 5.0
+CLASSROOM_SECONDS = 6.0
 
 PRESENCE_MUTATIONS: list[tuple[str, Kind, Mapping[Deed, int], float, float]] = [
     # A cut is enough, of somebody who does not say goodbye soon after.
@@ -44,6 +45,15 @@ PRESENCE_MUTATIONS: list[tuple[str, Kind, Mapping[Deed, int], float, float]] = [
     ("skewed_versions", "presence order", COMING_AND_GOING, LEASE_SECONDS, 0),
     # Somebody leaves without a word. Their lease ends soon.
     ("forgetful_sweep", "presence end state", COMING_AND_GOING, 1, 1),
+]
+
+CLASSROOM_MUTATIONS: list[tuple[str, Kind]] = [
+    # An answer is lost, and the batch comes again.
+    ("forgotten_receipts", "classroom twice"),
+    # A batch is longer than a page.
+    ("torn_pages", "classroom lost"),
+    # The channel layer loses, repeats and shuffles what subscribers are told.
+    ("credulous_session", "classroom twice"),
 ]
 
 
@@ -81,6 +91,15 @@ def test_a_broken_guarantee_of_presence_is_found(
         agree_seconds=agree_seconds,
     )
     assert kind in _found(start_cluster, tell, mutation, plan, LEASE_SECONDS=lease_seconds)
+
+
+@pytest.mark.parametrize(("mutation", "kind"), CLASSROOM_MUTATIONS)
+def test_a_broken_guarantee_of_classrooms_is_found(
+    start_cluster: StartCluster, tell: Tell, mutation: str, kind: Kind
+) -> None:
+    deeds: Mapping[Deed, int] = {Person.read: 1}
+    plan = Plan(4711, CLASSROOM_SECONDS, CALM, pause_seconds=0.15, deeds=deeds, agree_seconds=0, classrooms=2)
+    assert kind in _found(start_cluster, tell, mutation, plan)
 
 
 def _found(start_cluster: StartCluster, tell: Tell, mutation: str, plan: Plan, **variables: object) -> set[Kind]:

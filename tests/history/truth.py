@@ -73,5 +73,10 @@ class Truth:
         [(count,)] = self._rows("SELECT count(*) FROM groups_auditentry")
         return int(count)
 
-    def _rows(self, query: str) -> list[Any]:
-        return self._connection.execute(query.encode()).fetchall()
+    def reported(self, group_id: str) -> dict[tuple[str, str], str]:
+        """The values of a classroom's group by (node, key)."""
+        rows = self._rows("SELECT node_id, key, value FROM groups_meshvalue WHERE group_id = %s", group_id)
+        return {(node_id, key): value for node_id, key, value in rows}
+
+    def _rows(self, query: str, *values: str) -> list[Any]:
+        return self._connection.execute(query.encode(), values or None).fetchall()
