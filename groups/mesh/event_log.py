@@ -50,7 +50,7 @@ class Logged(NamedTuple):
 
 def top(group: MeshGroup) -> int:
     """Open the group's stream; the number of a cursor after all that is in it. Raises Unavailable."""
-    return _after(group, _opened(group).seq)
+    return _after(group, position(group).seq)
 
 
 def open_stream(group: MeshGroup) -> int:
@@ -63,12 +63,12 @@ def open_stream(group: MeshGroup) -> int:
         return 0  # whoever comes next opens it
 
 
-def events_since(group: MeshGroup, since: str, *, most: int = PAGE) -> list[Logged]:
+def events_since(group: MeshGroup, since: str, *, most: int = PAGE, at: Position | None = None) -> list[Logged]:
     """The first events strictly after a cursor, oldest first. Events that the log keeps no more are left out.
 
-    Raises Unavailable.
+    `at` is the group's `position`, for who knows it. Raises Unavailable.
     """
-    opened = _opened(group)
+    opened = at or position(group)
     after = _number_of(group, since, opened.seq)
     first = group.log_generation * SEQS
     # The rest of the batch that the cursor is in comes first, so the entry before that one is where to begin. A cursor
@@ -91,8 +91,11 @@ def events_since(group: MeshGroup, since: str, *, most: int = PAGE) -> list[Logg
     return found
 
 
-def _opened(group: MeshGroup) -> Position:
-    """Where the group's stream stands. A new epoch counts as the next generation of the log."""
+def position(group: MeshGroup) -> Position:
+    """Where the group's stream stands, which opens it. A new epoch counts as the next generation of the log.
+
+    Raises Unavailable.
+    """
     at = streams().open(group.stream)
     if at.epoch != group.log_epoch:
         with transaction.atomic():

@@ -1,9 +1,11 @@
 """What is read of groups: lists, statuses, events. None of it asks whether a group exists: an unknown one is empty."""
 
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from threading import Lock
 from typing import NamedTuple
+from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -15,6 +17,7 @@ from groups.mesh.events import MeshDatum
 from groups.mesh.finding import found_group
 from groups.models import MeshGroup, MeshNode
 from realtime import clock
+from realtime.streams import Position
 
 SEARCHED: int = 10
 SEARCHED_AT_MOST = 50
@@ -105,18 +108,58 @@ def polled(group_id: str, domain: str, since: str) -> Polled:
     group = found_group(group_id, domain, over_too=True)
     if group is None:
         return Polled([], [])
-    return Polled(event_log.events_since(group, since), [] if group.ended else _statuses_of(group))
+    at = event_log.position(group)
+    events = event_log.events_since(group, since, at=at)
+    return Polled(events, [] if group.ended else _polled_statuses.of(group, at))
+
+
+class _PolledStatuses:
+    """The statuses of groups, remembered as long as nothing is told in them: a class asks for them all the time.
+
+    What is reported is stored before it is told, so what was read when the stream stood somewhere is never older than
+    that.
+    """
+
+    GROUPS = 256
+    VALUES = 500
+    CHARACTERS = 65_536
+    """Of the values of one group. More are not remembered."""
+    SECONDS = 1.0
+    """A node whose lease ends says nothing."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[UUID, tuple[Position, float, list[Status]]] = OrderedDict()
+        self._lock = Lock()
+
+    def of(self, group: MeshGroup, at: Position) -> list[Status]:
+        now = clock.monotonic()
+        with self._lock:
+            known_at, until, known = self._known.get(group.pk, (None, now, []))
+        if known_at == at and now < until:
+            return known
+        statuses = _statuses_of(group)
+        values = [datum["value"] for status in statuses for datum in status.values]
+        with self._lock:
+            self._known.pop(group.pk, None)
+            if len(values) <= self.VALUES and sum(map(len, values)) <= self.CHARACTERS:
+                self._known[group.pk] = (at, now + self.SECONDS, statuses)
+                if len(self._known) > self.GROUPS:
+                    self._known.popitem(last=False)
+        return statuses
+
+
+_polled_statuses = _PolledStatuses()
 
 
 def _statuses_of(group: MeshGroup) -> list[Status]:
-    # Whoever polls asks for this every other second. Two plain queries cost less than one with all of it, which Django
-    # takes long to build.
+    # Two plain queries, and as a rule one, cost less than one with all of it, which Django takes long to build.
     rows = list(
         group.values_reported.order_by("reported_at", "pk").values_list("reported_at", "node_id", "key", "value")
     )
     long_ago = clock.now() - timedelta(seconds=settings.MESH_MEMBER_HEARTBEAT_TTL_SECONDS)
-    shown = {group.host_id, *group.nodes.alive().values_list("node_id", flat=True)}
-    shown |= {node_id for at, node_id, _key, _value in rows if at > long_ago}
+    shown = {group.host_id} | {node_id for at, node_id, _key, _value in rows if at > long_ago}
+    if any(node_id not in shown for _at, node_id, _key, _value in rows):
+        shown |= set(group.nodes.alive().values_list("node_id", flat=True))
     statuses: defaultdict[tuple[datetime, str], list[MeshDatum]] = defaultdict(list)
     for at, node_id, key, value in rows:
         if node_id in shown:

@@ -2,6 +2,8 @@
 
 import pytest
 from django.conf import LazySettings
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from groups.mesh import telling
 from tests.mesh.classroom import Place, School
@@ -177,3 +179,23 @@ def test_a_group_holds_so_many_long_values(school: School, monkeypatch: pytest.M
     place.report("n2", a="x" * 3000)
     told = place.error("reportDataByNode", nodeId="n2", data=[{"key": "b", "value": "x" * 3000}])
     assert told == ("ValidationError", "The values of this group are too long.")
+
+
+def test_while_nothing_is_told_polls_do_not_read_the_values_again(school: School, still: Clock) -> None:
+    place = school.host()
+    place.join("n2")
+
+    def polled() -> tuple[dict[str, str], bool]:
+        with CaptureQueriesContext(connection) as captured:
+            statuses = place.ask("pollGroupData", since="")["nodeStatuses"]
+        values = {one["nodeId"]: one["data"][0]["value"] for one in statuses}
+        return values, any("meshvalue" in query["sql"] for query in captured)
+
+    place.report(x="1")
+    assert [polled(), polled()] == [({"n2": "1"}, True), ({"n2": "1"}, False)]
+    place.report(x="2")
+    assert polled() == ({"n2": "2"}, True)
+    place.ask("leaveGroup", nodeId="n2")
+    assert polled() == ({}, True)
+    still.advance(2)
+    assert polled() == ({}, True)

@@ -48,7 +48,7 @@ def outcomes_of(tellings: Sequence[Telling]) -> list[type[Told | Exception]]:
 
 def test_each_keeps_its_outcome_and_the_good_ones_are_kept(school: School) -> None:
     one, two = school.host(), school.host("n9", domain="other")
-    tellings = [
+    tellings: list[Telling] = [
         report(one, "a", x="1"),
         Report(one.id, "other", "a", []),
         report(two, "a", x="2"),
