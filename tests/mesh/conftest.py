@@ -16,11 +16,13 @@ from groups.mesh import keys
 from groups.mesh.graphql.appsync import Refused, document_of, run
 from groups.mesh.graphql.resolvers import Roots
 from groups.mesh.keys import Key
+from groups.models import MeshGroup
 from realtime import backends
 from realtime.backends import streams
 from realtime.hub import hub
+from realtime.streams import Entry, Position
 from tests import services
-from tests.mesh.classroom import School
+from tests.mesh.classroom import Place, School
 from tests.realtime.conftest import Clock, still
 from tests.server import Databases, Server
 
@@ -69,6 +71,13 @@ def school_of(key: Key, address: str = "203.0.113.9") -> School:
             return {"data": None, "errors": refused.errors}
 
     return School(send)
+
+
+def entries_of(place: Place) -> list[Entry]:
+    """All that the group's stream holds."""
+    group = MeshGroup.objects.get(pk=place.id)
+    top = streams().open(group.stream)
+    return [entry for _seq, entry in streams().read(group.stream, Position(top.epoch, 0))]
 
 
 @pytest.fixture

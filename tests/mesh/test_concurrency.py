@@ -10,11 +10,9 @@ from django.db import close_old_connections, connection
 from groups.mesh import hosting
 from groups.models import MeshGroup
 from realtime import clock
-from realtime.backends import streams
-from realtime.streams import Position
 from tests.cast import at_once
 from tests.mesh.classroom import Place, School, event
-from tests.mesh.conftest import EVERYWHERE, school_of
+from tests.mesh.conftest import EVERYWHERE, entries_of, school_of
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 
@@ -31,10 +29,7 @@ def moving(transactional_db: None, _stores: None) -> School:
 
 
 def ends_told(place: Place) -> int:
-    group = MeshGroup.objects.get(pk=place.id)
-    top = streams().open(group.stream)
-    entries = streams().read(group.stream, Position(top.epoch, 0))
-    return sum(entry.name == "mesh.group_dissolved" for _seq, entry in entries)
+    return sum(entry.name == "mesh.group_dissolved" for entry in entries_of(place))
 
 
 def pass_time(place: Place, seconds: float) -> None:

@@ -13,13 +13,11 @@ from groups.mesh.graphql import projections, subscriptions
 from groups.mesh.graphql.appsync import Refused
 from groups.mesh.graphql.starting import Wanted, wanted_of
 from groups.mesh.graphql.subscriptions import SubscriptionDoor
-from groups.models import MeshGroup
 from realtime import clock, limits
-from realtime.backends import streams
-from realtime.streams import Entry, Position
+from realtime.streams import Entry
 from tests.conftest import StartServer
 from tests.mesh.classroom import SUBSCRIPTION, Place, School
-from tests.mesh.conftest import API_KEY, EVERYWHERE, _forget, school_of
+from tests.mesh.conftest import API_KEY, EVERYWHERE, _forget, entries_of, school_of
 from tests.mesh.sockets import GraphQLSocket, in_query, school_at
 
 
@@ -85,12 +83,6 @@ def test_a_socket_that_never_begins_ends(monkeypatch: pytest.MonkeyPatch) -> Non
 def wanted(place: Place, query: str = SUBSCRIPTION, **more: str) -> Wanted:
     payload = {"data": json.dumps({"query": query, "variables": place.names | more})}
     return wanted_of(payload, secret=API_KEY, address="203.0.113.9")
-
-
-def entries_of(place: Place) -> list[Entry]:
-    group = MeshGroup.objects.get(pk=place.id)
-    top = streams().open(group.stream)
-    return [entry for _seq, entry in streams().read(group.stream, Position(top.epoch, 0))]
 
 
 @pytest.mark.usefixtures("_one_key")

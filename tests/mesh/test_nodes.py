@@ -7,7 +7,7 @@ from groups.mesh import hosting, members
 from groups.mesh.keys import Key
 from groups.models import MeshDomain, MeshGroup, MeshNode
 from tests.mesh.classroom import Place, School
-from tests.mesh.conftest import EVERYWHERE, school_of
+from tests.mesh.conftest import EVERYWHERE, entries_of, school_of
 from tests.realtime.conftest import Clock
 
 
@@ -95,6 +95,19 @@ def test_a_member_that_subscribed_is_not(school: School, still: Clock) -> None:
     subscribe(place)
     still.advance(100)
     assert place.join("n2")["useWebSocket"] is True
+
+
+def test_a_member_that_subscribed_before_and_not_since_it_came_again_is_told_to_poll(
+    school: School, still: Clock
+) -> None:
+    """It took its computer to where a WebSocket does not get through."""
+    place = school.host()
+    place.join("n2")
+    subscribe(place)
+    still.advance(100)
+    assert place.join("n2")["useWebSocket"] is True
+    still.advance(6)
+    assert place.join("n2")["useWebSocket"] is False
 
 
 def test_a_subscription_is_that_of_who_joined_last_from_its_address(school: School, still: Clock) -> None:
@@ -220,6 +233,14 @@ def test_leaving_always_succeeds(school: School, group_id: str, domain: str, nod
         left = school.ask("leaveGroup", groupId=group_id, domain=domain, nodeId=node_id)
         assert left["peerId"] == node_id
     assert node_ids(place) == ["n2"]
+
+
+def test_only_who_was_there_is_told_of_as_gone(school: School) -> None:
+    place = school.host()
+    place.join("n2")
+    for node in ("n9", "n2", "n2"):
+        place.ask("leaveGroup", nodeId=node)
+    assert [entry.name for entry in entries_of(place)] == ["mesh.node_joined", "mesh.node_left"]
 
 
 def test_a_second_group_leaves_the_first_membership(school: School) -> None:
