@@ -253,11 +253,22 @@ FRAMES = """(ms) => new Promise((resolve) => {
 })"""
 
 
-def test_forty_nodes_at_fifteen_updates_a_second_do_not_stutter(lesson: Lesson) -> None:
+SPOKEN = """() => {
+  window.spoken = 0;
+  const heard = new MutationObserver((records) => (window.spoken += records.length));
+  for (const region of document.querySelectorAll("[aria-live], [role=status], [role=alert], [role=log], output")) {
+    heard.observe(region, { childList: true, characterData: true, subtree: true });
+  }
+}"""
+
+
+def test_forty_nodes_at_fifteen_updates_a_second_neither_stutter_nor_talk(lesson: Lesson) -> None:
     for number in range(40):
         lesson.ask(JOIN, g=lesson.group_id, d=lesson.domain, n=f"node{number}")
     expect(lesson.page.locator(".node")).to_have_count(40, timeout=LIVE_MS)
 
+    expect(lesson.page.locator("#announcer")).to_have_text("40 nodes", timeout=LIVE_MS)
+    lesson.page.evaluate(SPOKEN)
     with updates(lesson, per_second=15) as told:
         frames = lesson.page.evaluate(FRAMES, 4_000)
 
@@ -269,6 +280,8 @@ def test_forty_nodes_at_fifteen_updates_a_second_do_not_stutter(lesson: Lesson) 
     assert frames["longest"] < 250, frames
     # Those over 50 ms are an exception.
     assert frames["tasks"] < frames["count"] / 20, frames
+    # A screen reader would read nothing else any more.
+    assert lesson.page.evaluate("spoken") == 0
 
 
 HELD_FRAMES = """() => {

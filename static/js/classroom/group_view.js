@@ -234,5 +234,14 @@ export function createGroupView({ onEnd }) {
     changes.put("log");
   });
 
-  return { open, close, refresh: () => chosen && refresh(chosen), get chosen() { return chosen; } };
+  return {
+    open,
+    close,
+    refresh: () => chosen && refresh(chosen),
+    /** Offer to sign in again, or not any more. A group that is open says it by itself. */
+    signedOut: (is) => chosen || sign(is ? "refused" : "idle", "", is ? 4401 : null),
+    get chosen() {
+      return chosen;
+    },
+  };
 }

@@ -86,11 +86,14 @@ async function list() {
     if (domain !== current()) return;
     groups = answer.groups;
     listed = true;
+    view.signedOut(false);
     for (const { id, ended } of groups) if (ended) release(id);
     note(groups.length ? "" : gettext("No group yet. Pupils see one here as soon as somebody hosts it."));
     for (const group of groups) if (group.mine && !group.ended) keep(group, 0);
   } catch (error) {
-    if (domain === current()) note(sentence(error));
+    if (domain !== current()) return;
+    note(sentence(error));
+    view.signedOut(error.status === 401);
   }
   if (domain === current() && listed) show();
 }

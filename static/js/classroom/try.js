@@ -166,7 +166,8 @@ function able(may) {
 }
 
 function slider(name, value) {
-  const output = element("output", { for: `slider-${name}` }, String(value));
+  // For the eyes: the slider says its value itself, and an output would say it again at each step.
+  const output = element("output", { for: `slider-${name}`, "aria-hidden": "true" }, String(value));
   const input = element("input", { type: "range", id: `slider-${name}`, name, min: 0, max: 100, value });
   input.addEventListener("input", () => {
     setText(output, input.value);
