@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -136,6 +137,15 @@ def test_who_leaves_is_gone_from_the_teachers_page(lesson: Lesson) -> None:
     pupil.get_by_role("button", name="Leave").click()
     expect(lesson.node("taro")).to_have_count(0, timeout=LIVE_MS)
     expect(pupil.get_by_role("heading", name="Join a group")).to_be_focused()
+
+
+def test_a_computer_whose_clock_hides_groups_from_editors_is_told(lesson: Lesson) -> None:
+    page = lesson.meet("taro", account=False).page
+    page.goto(f"{lesson.ada.server.url}/classroom/try/#key={lesson.key}&domain={lesson.domain}")
+    expect(page.locator("#found")).to_have_text("1 group is here.", timeout=LIVE_MS)
+    page.clock.set_fixed_time(datetime.now(UTC) + timedelta(hours=1))
+    page.get_by_role("button", name="Find groups").click()
+    expect(page.locator("#found")).to_contain_text("clock of this computer is fast", timeout=LIVE_MS)
 
 
 @pytest.mark.parametrize("mode", ["WebSocket", "Polling"])

@@ -43,7 +43,11 @@ async function find() {
     groups = listGroupsByDomain;
     at("try-group").replaceChildren(...groups.map((group) => element("option", { value: group.id }, titleOf(group))));
     const text = ngettext("%(count)s group is here.", "%(count)s groups are here.", groups.length);
-    setText(at("found"), groups.length ? interpolate(text, { count: groups.length }) : gettext("No group is here yet."));
+    // What the server lists is alive. Editors ask the clock of their computer, and hide what it takes to be over.
+    const hidden = groups.some(({ expiresAt }) => Date.parse(expiresAt) <= Date.now());
+    const said = groups.length ? interpolate(text, { count: groups.length }) : gettext("No group is here yet.");
+    const fast = gettext("The clock of this computer is fast: editors on it take groups for over that are not, and hide them.");
+    setText(at("found"), hidden ? `${said} ${fast}` : said);
     at("join").disabled = groups.length === 0;
   } catch (error) {
     setText(at("found"), "");
