@@ -1,6 +1,9 @@
 """Teachers: the domains that they look after, groups that they start and stop, and keys for classes."""
 
+import re
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -481,3 +484,22 @@ def test_an_address_that_is_not_known_has_no_domain(grace: User, workspace: Work
         take_domain(taker=grace, workspace_id=workspace.pk, address="")
     assert Deed.TAKE_DOMAIN in RIGHTS
     assert not MeshDomain.objects.exists()
+
+
+GUIDE = (Path(__file__).parents[2] / "docs/mesh-v2.md").read_text()
+
+
+def test_a_shell_reads_each_command_of_the_guide_for_schools() -> None:
+    blocks = re.findall(r"^```\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE)
+    assert len(blocks) >= 4
+    for block in blocks:
+        read = subprocess.run(["sh", "-n"], input=block, capture_output=True, text=True, check=False)
+        assert (read.returncode, read.stderr) == (0, ""), block
+
+
+def test_the_guide_names_each_setting_of_classrooms_with_its_default() -> None:
+    source = (Path(__file__).parents[2] / "meshsite/settings.py").read_text()
+    counted = re.findall(r'(?:count|number)\("(MESH_\w+)", ([\d_]+)', source)
+    told = dict(re.findall(r"^\| `(MESH_\w+)` \| (\d+) \|", GUIDE, re.MULTILINE))
+    assert len(counted) >= 10
+    assert told == {name: default.replace("_", "") for name, default in counted}
