@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager
 import pytest
 from django.conf import LazySettings
 
-from groups.mesh import event_log
-from groups.models import MeshBinding
+from groups.mesh import event_log, members
+from groups.models import MeshBinding, MeshGroup
 from realtime.relay import LEFT_BEHIND_SECONDS, send_left_behind
 from tests.mesh.classroom import Place, School, event
 from tests.realtime.conftest import Clock
@@ -135,6 +135,34 @@ def test_each_of_two_members_hears_what_came_since_it_joined(school: School, sti
     assert place.names_since("2026-11-21T09:01:41.500Z") == ["b"]
 
 
+def test_a_beginning_that_was_asked_for_is_nobody_elses(school: School, still: Clock) -> None:
+    """The second one asks early, when the first one's joining would suit its time better."""
+    place = school.host(useWebSocket=False)
+    still.advance(100)
+    place.join("n2")
+    place.record("a", by="n1")
+    still.advance(0.5)
+    place.join("n3")
+    place.record("b", by="n1")
+    still.advance(1.5)
+    assert place.names_since("2026-11-21T09:01:42.000Z") == ["a", "b"]
+    still.advance(0.1)
+    assert place.names_since("2026-11-21T09:01:42.100Z") == ["b"]
+
+
+def test_the_beginning_of_who_subscribed_is_no_pollers(school: School, still: Clock) -> None:
+    place = school.host()
+    still.advance(100)
+    place.join("n2")
+    members.subscribed(group=MeshGroup.objects.get(pk=place.id), address="203.0.113.9")
+    place.record("a", by="n1")
+    still.advance(0.5)
+    place.join("n3", useWebSocket=False)
+    place.record("b", by="n1")
+    still.advance(1.5)
+    assert place.names_since("2026-11-21T09:01:42.000Z") == ["b"]
+
+
 def test_who_joins_again_hears_what_came_since_then(school: School, still: Clock) -> None:
     place = school.host(useWebSocket=False)
     still.advance(100)
@@ -151,7 +179,8 @@ def test_who_joins_again_hears_what_came_since_then(school: School, still: Clock
 
 
 def test_a_time_of_who_did_not_just_come_is_now(school: School, still: Clock) -> None:
-    place = school.host()
+    place = school.host(useWebSocket=False)
+    place.join("n2")
     place.record("a")
     still.advance(61)
     assert place.events(SLOW) == []
