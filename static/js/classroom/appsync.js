@@ -26,13 +26,17 @@ export class Refusal extends Error {
 
 /** @param {{ key: () => string, url?: string }} options */
 export function createAppSync({ key, url = `${location.origin}/graphql` }) {
-  /** Ask; the data. Rejects with a Refusal, or with what fetch rejects with. */
-  async function ask(query, variables = {}) {
+  /**
+   * Ask; the data. Rejects with a Refusal, or with what fetch rejects with.
+   * @param {string} query  @param {object} [variables]  @param {{ keepalive?: boolean }} [options] to outlive the page
+   */
+  async function ask(query, variables = {}, { keepalive = false } = {}) {
     const response = await fetch(url, {
       method: "POST",
       headers: { "Content-Type": "application/json", "x-api-key": key() },
       body: JSON.stringify({ query, variables }),
       credentials: "omit",
+      keepalive,
       signal: AbortSignal.timeout(15_000),
     });
     const body = await response.json();

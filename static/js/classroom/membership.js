@@ -169,7 +169,7 @@ export async function join(appsync, { groupId, domain, nodeId, useWebSocket }, l
     },
     leave: async () => {
       stop();
-      await appsync.ask(LEAVE, me);
+      await appsync.ask(LEAVE, me, { keepalive: true });
     },
   };
 }

@@ -225,6 +225,8 @@ at("leave").addEventListener("click", async () => {
   find();
 });
 addEventListener("pagehide", () => member?.leave().catch(() => {}));
+// Brought back as it was left, it would show a group that it is no longer in.
+addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
 
 // What a teacher's link brings stands after the #, which no server is told of.
 const brought = new URLSearchParams(location.hash.slice(1));
