@@ -2,6 +2,8 @@
 
 import json
 import time
+from contextlib import closing
+from http.client import HTTPConnection
 from typing import Any
 
 import httpx
@@ -90,9 +92,46 @@ def test_only_post_asks(classrooms: Server, method: str) -> None:
 def test_a_body_of_a_megabyte_is_taken_and_a_larger_one_is_a_413(classrooms: Server) -> None:
     body = json.dumps({"query": DOCUMENTS["createDomain"], "variables": {}}).encode()
     assert post(classrooms, body + b" " * (1_048_576 - len(body))).status_code == 200
-    answer = post(classrooms, body + b" " * 1_048_576)
-    assert answer.status_code == 413
-    assert_readable_by_pages(answer)
+    for spaces in (1_048_577 - len(body), 4_000_000):
+        answer = post(classrooms, body + b" " * spaces)
+        assert answer.status_code == 413
+        assert_readable_by_pages(answer)
+
+
+@pytest.mark.parametrize(
+    "content_type", [None, "", "text/plain", "application/graphql", "application/x-www-form-urlencoded", "multipart/x"]
+)
+def test_a_body_is_json_whatever_its_type_says(classrooms: Server, content_type: str | None) -> None:
+    types = {} if content_type is None else {"content-type": content_type}
+    assert post(classrooms, {"query": DOCUMENTS["createDomain"]}, **types).status_code == 200
+    for other in (b"{ __typename }", b"query=%7B__typename%7D"):
+        answer = post(classrooms, other, **types)
+        assert answer.status_code == 400
+        assert_readable_by_pages(answer)
+
+
+def test_one_connection_carries_call_after_call_whatever_was_wrong_with_some(classrooms: Server) -> None:
+    good, key = json.dumps({"query": DOCUMENTS["createDomain"]}), {"x-api-key": API_KEY}
+    calls: list[tuple[str, str | None, dict[str, str], int]] = [
+        ("POST", good, key, 200),
+        ("POST", good, {}, 401),
+        ("POST", "{", key, 400),
+        ("POST", " " * 1_500_000, key, 413),
+        ("HEAD", None, key, 405),
+        ("GET", None, key, 405),
+        ("OPTIONS", None, {}, 204),
+        ("POST", good, key, 200),
+    ]
+    with closing(HTTPConnection("127.0.0.1", classrooms.port, timeout=30)) as connection:
+        connection.connect()
+        first = connection.sock
+        for method, body, headers, status in calls:
+            connection.request(method, "/graphql", body, headers)
+            answer = connection.getresponse()
+            content = answer.read()
+            assert (method, answer.status) == (method, status)
+            assert connection.sock is first
+    assert json.loads(content) == {"data": {"createDomain": "e34158cb"}}
 
 
 BEFORE_EXECUTION: list[dict[str, Any]] = [
@@ -231,6 +270,19 @@ def test_past_the_limit_of_a_key_the_answer_survives(start_server: StartServer) 
     [error] = answers[-1].json()["errors"]
     assert error["errorType"] == "RateLimited"
     assert not any(word in error["message"].lower() for word in WORDS)
+
+
+def test_each_key_and_each_address_has_a_limit_of_its_own(start_server: StartServer) -> None:
+    """Else one school could silence another, and one class the next."""
+    server = start_server(MESH_API_KEYS=f"{API_KEY},another", MESH_CALLS_PER_MINUTE=1, MESH_TRUSTED_PROXIES=1)
+
+    def limited(key: str, address: str) -> bool:
+        answer = post(server, {"query": DOCUMENTS["createDomain"]}, key, **{"x-forwarded-for": address})
+        return "errors" in answer.json()
+
+    assert any(limited(API_KEY, "203.0.113.9") for _ in range(8))
+    assert not limited(API_KEY, "203.0.113.10")
+    assert not limited("another", "203.0.113.9")
 
 
 STORMS = {
