@@ -73,7 +73,8 @@ def events_since(group: MeshGroup, since: str, *, most: int = PAGE, at: Position
     first = group.log_generation * SEQS
     # The rest of the batch that the cursor is in comes first, so the entry before that one is where to begin. A cursor
     # of an earlier epoch is before all that is there.
-    begin = _passed.get(opened.epoch, after, min(max(0, after // PLACES - first - 1), opened.seq))
+    place = _Place(group.stream, opened.epoch, after)
+    begin = _passed.get(place, min(max(0, after // PLACES - first - 1), opened.seq))
     found: list[Logged] = []
     size = 0
     for seq, entry in _entries(group.stream, Position(opened.epoch, begin), opened.seq):
@@ -87,7 +88,7 @@ def events_since(group: MeshGroup, since: str, *, most: int = PAGE, at: Position
                     if len(found) == most or size >= PAGE_BYTES:
                         return found
     if not found:
-        _passed.put(opened.epoch, after, opened.seq)
+        _passed.put(place, opened.seq)
     return found
 
 
@@ -133,23 +134,31 @@ def _entries(stream: str, after: Position, top: int) -> Iterator[tuple[int, Entr
         seq = entries[-1][0]
 
 
+class _Place(NamedTuple):
+    """A cursor in the log of a group. Streams that a sweep opened together have the same epoch."""
+
+    stream: str
+    epoch: str
+    after: int
+
+
 class _Passed:
     """Up to where nothing follows a cursor: who polls while nothing is fired need not pass all reports again."""
 
     MANY = 4096
 
     def __init__(self) -> None:
-        self._known: OrderedDict[tuple[str, int], int] = OrderedDict()
+        self._known: OrderedDict[_Place, int] = OrderedDict()
         self._lock = Lock()
 
-    def get(self, epoch: str, after: int, default: int) -> int:
+    def get(self, place: _Place, default: int) -> int:
         with self._lock:
-            return self._known.get((epoch, after), default)
+            return self._known.get(place, default)
 
-    def put(self, epoch: str, after: int, seq: int) -> None:
+    def put(self, place: _Place, seq: int) -> None:
         with self._lock:
-            self._known[epoch, after] = seq
-            self._known.move_to_end((epoch, after))
+            self._known[place] = seq
+            self._known.move_to_end(place)
             if len(self._known) > self.MANY:
                 self._known.popitem(last=False)
 

@@ -8,6 +8,7 @@ from django.conf import LazySettings
 
 from groups.mesh import event_log, members
 from groups.models import MeshBinding, MeshGroup
+from realtime.backends import streams
 from realtime.relay import LEFT_BEHIND_SECONDS, send_left_behind
 from tests.mesh.classroom import Place, School, event
 from tests.realtime.conftest import Clock
@@ -283,3 +284,21 @@ def test_what_comes_after_reports_that_were_passed_is_found(school: School) -> N
     assert place.events(cursor) == []
     place.fire("b")
     assert place.names_since(cursor) == ["b"]
+
+
+def test_what_one_group_was_passed_over_says_nothing_of_another(
+    school: School, store_is_lost: Callable[[], None]
+) -> None:
+    one, other = school.host("n1"), school.host("n2")
+    store_is_lost()
+    # As a sweep does for all that somebody follows, which then share an epoch.
+    streams().keep([f"mesh:{place.id}" for place in (one, other)], listener="")
+    for place in (one, other):
+        place.fire("a")
+    [cursor] = cursors(one)
+    assert cursors(other) == [cursor]
+    for number in range(5):
+        one.report(x=str(number))
+    assert one.events(cursor) == []
+    other.fire("b")
+    assert other.names_since(cursor) == ["b"]
