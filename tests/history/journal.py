@@ -263,6 +263,8 @@ class Journal:
         self.muted = Spells()
         self.said: list[Said] = []
         self.outages: list[Outage] = []
+        self.pauses: list[tuple[float, float]] = []
+        """In which Redis did not answer."""
         self.audited = 0
         """Deeds that the audit log has to hold."""
         self.violations: list[Violation] = []

@@ -9,7 +9,7 @@ from typing import Protocol
 from tests.history.cable import Cable
 from tests.history.cluster import Cluster
 from tests.history.comings import remove_from
-from tests.history.journal import Journal
+from tests.history.journal import Journal, now
 from tests.history.people import Person, idle
 from tests.history.world import DIRECT, PUBLIC
 
@@ -75,7 +75,9 @@ class Nemesis:
         self.journal.outages.append(await self.cluster.restart_redis(away_seconds=self.rng.uniform(0, 1.5)))
 
     async def _pause_redis(self) -> None:
+        asked_at = now()
         await self.cluster.pause_redis(seconds=self.rng.uniform(0.3, 3))
+        self.journal.pauses.append((asked_at, now()))
 
     async def _cut(self) -> None:
         for client in self._some():

@@ -8,7 +8,9 @@ from tests.history.classrooms.records import INFINITE, Fired, Log, Room, Stay
 from tests.history.journal import Journal
 
 PLACED_SECONDS = 5.0
-"""After it was acknowledged an event is in the log, whatever Redis did: a sweep takes a part of it."""
+"""After it was acknowledged an event is in the log, whatever happened: a sweep takes a part of it."""
+TROUBLED_SECONDS = 3.0
+"""After Redis is back all workers have noticed."""
 SHOWN = 5
 
 
@@ -94,7 +96,9 @@ def _check_polled(log: Log, order: Sequence[str], journal: Journal) -> None:
 
 def _lost_with_redis(fired: Fired, log: Log, journal: Journal) -> bool:
     """Whether it may have been in a log that Redis lost before this member polled it."""
-    placed_at = fired.acked_at + PLACED_SECONDS
+    troubled = [(one.asked_at, one.back_at) for one in journal.outages] + journal.pauses
+    calm = not any(begun <= fired.acked_at and fired.asked_at <= over + TROUBLED_SECONDS for begun, over in troubled)
+    placed_at = fired.acked_at + (0 if calm and fired.at_once else PLACED_SECONDS)
     return any(
         fired.asked_at < one.gone_at and not any(placed_at < asked_at < one.asked_at for asked_at in log.drained)
         for one in journal.outages

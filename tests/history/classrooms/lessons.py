@@ -70,14 +70,10 @@ class Lesson:
         """What is polled and asked for, with what is stored."""
         stored = truth.reported(self.room.id)
         checking.check_values(self.room, stored, self.journal)
-        for poller in self.pollers:
-            if await self._not_answered(poller.learn_statuses()):
-                self.journal.violation("unsettled", f"{poller.name} does not get what it polls for")
-        for _worker in self.native.cable.ports:  # A connection that it kept may be of one that was killed.
-            if not await self._not_answered(self.native.fetch_statuses()):
-                break
         asked: list[Poller | Native] = [*self.pollers, self.native]
         for member in asked:
+            if await self._not_answered(member.learn_statuses()):
+                self.journal.violation("unsettled", f"{member.name} does not get what it asks for")
             if member.statuses != stored:
                 differing = sorted(member.statuses.items() ^ stored.items())
                 self.journal.violation(

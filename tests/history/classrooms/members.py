@@ -19,6 +19,8 @@ KEYS = ("score", "level", "てんすう")
 MANY = 130
 """Events of a batch that is longer than a page of the log."""
 BEAT_SECONDS = 8.0
+PATIENCE_SECONDS = 15.0
+"""In peace everything is answered sooner."""
 GONE = "GroupNotFound"
 OUT_OF_ORDER = "ServiceUnavailable"
 FIRED_AT = "2026-11-21T09:00:00.000Z"
@@ -52,6 +54,9 @@ class Member:
         self._watching = Caller(cable, CLASSROOM_KEY, header="x-api-key:")
         """For what it asks while it does something else."""
         self._numbers = 0
+        self._reported: tuple[str, int] | None = None
+        self._told: dict[tuple[str, str], int] = {}
+        """What has to have come of values, by node and key, as events came that were fired later."""
         self._beat_at = 0.0
 
     @property
@@ -91,9 +96,10 @@ class Member:
         batch = [self._event() for _ in range(count)]
         names = [event.name for event in batch]
         try:
-            if self._rng.random() < 0.1:
+            unread = self._rng.random() < 0.1
+            if unread:
                 await self._once(self._tell_and_go(batch))
-            await self._surely(batch)
+            await self._surely(batch, first=not unread)
             if self._rng.random() < 0.1:
                 await asyncio.sleep(self._rng.uniform(0, 1))
                 await self._tell(batch)
@@ -113,7 +119,7 @@ class Member:
         except (Refused, Unanswered) as error:
             self.take_refusal(error)
         else:
-            value.acked = text
+            value.acked, self._reported = text, (key, self._numbers)
             value.unsure.discard(text)
             self._journal.count("classroom values reported")
 
@@ -190,14 +196,15 @@ class Member:
         self._journal.count("classroom batches whose answer nobody read")
         await self._caller.post_and_go(self._worker(), path, asked)
 
-    async def _surely(self, batch: Sequence[Fired]) -> None:
+    async def _surely(self, batch: Sequence[Fired], *, first: bool) -> None:
         """Tell it until it is acknowledged. Raises Refused."""
         acknowledged = await self._once(self._tell(batch))
+        at_once = acknowledged and first
         while not acknowledged:
             await asyncio.sleep(self._rng.uniform(0.1, 0.8))
             acknowledged = await self._once(self._tell(batch))
         for event in batch:
-            event.acked_at = now()
+            event.acked_at, event.at_once = now(), at_once
         self._journal.count(f"classroom events {self.way}", len(batch))
 
     async def _once(self, telling: Any) -> bool:
@@ -211,7 +218,7 @@ class Member:
 
     def _event(self) -> Fired:
         self._numbers += 1
-        fired = Fired(f"{self.name} {self._numbers}", self.node_id, self._numbers, now())
+        fired = Fired(f"{self.name} {self._numbers}", self.node_id, self._numbers, now(), self._reported)
         self.room.fired[fired.name] = fired
         return fired
 
@@ -223,6 +230,19 @@ class Member:
         if (told.get("groupId"), told.get("domain")) != (self.room.id, domain):
             self._journal.violation("classroom leak", f"{self.name} of {self.room.place} was told {text[:300]}")
 
-    def _check_name(self, name: str) -> None:
-        if name not in self.room.fired:
+    def _take_event(self, name: str) -> None:
+        fired = self.room.fired.get(name)
+        if fired is None:
             self._journal.violation("classroom leak", f"{self.name} was told of {name!r}, which is of no member here")
+        elif fired.knows is not None:
+            key, number = fired.knows
+            self._told[fired.node_id, key] = max(number, self._told.get((fired.node_id, key), 0))
+
+    def _take_value(self, node_id: str, key: str, text: str) -> None:
+        """A variable that was set before a broadcast is told before it."""
+        value = self.room.values.get((node_id, key))
+        if value is None:
+            self._journal.violation("classroom leak", f"{self.name} was told {key!r} of {node_id!r}, who has none")
+        elif int(text) <= self._told.get((node_id, key), 0) and text not in value.unsure:
+            told = f"{key!r} = {text} of {node_id!r} after what was fired later"
+            self._journal.violation("classroom order", f"{self.name} was told {told}")

@@ -10,7 +10,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from tests.history.calls import Answer, Unanswered
-from tests.history.classrooms.members import GONE, Json, Member, Refused
+from tests.history.classrooms.members import GONE, PATIENCE_SECONDS, Json, Member, Refused
 from tests.history.classrooms.records import Fired, Gap, Stay
 from tests.history.cluster import CLASSROOM_KEY
 from tests.history.journal import now
@@ -28,7 +28,7 @@ class Native(Member):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.statuses: dict[tuple[str, str], str] = {}
-        """By node and key, as `fetch_statuses` found them."""
+        """By node and key, as `learn_statuses` found them."""
         self._by_socket = self._rng.random() < 0.5
         self._switching = False
         self._epoch = ""
@@ -60,12 +60,21 @@ class Native(Member):
 
     def take_refusal(self, error: Refused | Unanswered) -> None:
         """That a call is refused is not yet the end of what it follows."""
+        ended = self.ended
         super().take_refusal(error)
-        self.ended = False
+        self.ended = ended
 
-    async def fetch_statuses(self) -> None:
-        """Raises Unanswered and Refused."""
-        answer = await self._call("mesh.statuses")
+    async def learn_statuses(self) -> None:
+        """Ask for them until they come. Raises Unanswered and Refused."""
+        deadline = now() + PATIENCE_SECONDS
+        while True:
+            try:
+                answer = await self._call("mesh.statuses")
+                break
+            except Unanswered:  # A connection that it kept may be of a worker that was killed.
+                if now() > deadline:
+                    raise
+                await asyncio.sleep(0.1)
         self.statuses = {
             (status["node_id"], datum["key"]): datum["value"]
             for status in answer["statuses"]
@@ -186,8 +195,10 @@ class Native(Member):
         self._seq, self._known_at = seq, now()
         self._check_place({"groupId": data["group_id"], "domain": data["domain"]}, self.room.domain)
         self.log.places[self._epoch, seq] = f"{name} {json.dumps(data, sort_keys=True)}"
+        for datum in data.get("values", ()):
+            self._take_value(data["node_id"], datum["key"], datum["value"])
         for event in data.get("events", ()):
-            self._check_name(event["name"])
+            self._take_event(event["name"])
             self.log.stays[-1].names.append(event["name"])
             self._journal.count("classroom events followed")
         if name == "mesh.group_dissolved" and not self.room.over:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.history.calls import Unanswered
-from tests.history.classrooms.members import GONE, Json, Member, Refused
+from tests.history.classrooms.members import GONE, PATIENCE_SECONDS, Json, Member, Refused
 from tests.history.classrooms.records import Logged
 from tests.history.journal import now
 from tests.mesh_clients import documents
@@ -13,7 +13,6 @@ from tests.mesh_clients import documents
 PAGE = 100
 POLL_SECONDS = (0.4, 0.8)
 ASLEEP_SECONDS = (2, 4)
-PATIENCE_SECONDS = 15.0
 EVENTS = f"""
 query GetEventsSince({documents.IN_GROUP}, $since: String!) {{
   getEventsSince({documents.THERE}, since: $since) {{ {documents.EVENT} cursor }}
@@ -60,7 +59,7 @@ class Poller(Member):
         events = told["events"] if document is documents.POLL else told
         for event in events:
             self._check_place(event, self.room.domain)
-            self._check_name(event["name"])
+            self._take_event(event["name"])
             self.log.logged.append(Logged(event["name"], event["cursor"], event["timestamp"]))
         self._journal.count("classroom events polled", len(events))
         if events:
@@ -82,6 +81,16 @@ class Poller(Member):
                     told = f"{at} of {status['timestamp']} after {self._moments[at]}"
                     self._journal.violation("classroom state", f"{self.name} was told a value of {told}")
                 self._moments[at] = status["timestamp"]
+        if not self.room.over:
+            self._check_values()
+
+    def _check_values(self) -> None:
+        """A variable that was set before a broadcast is there with it."""
+        for at, number in self._told.items():
+            text = self.statuses.get(at, "0")
+            if int(text) < number and text not in self.room.values[at].unsure:
+                told = f"{at} is {text} beside events that were fired when it was {number}"
+                self._journal.violation("classroom order", f"for {self.name} {told}")
 
     async def learn_statuses(self) -> None:
         """Wait for those of now. Raises Unanswered."""

@@ -16,7 +16,11 @@ class Fired:
     number: int
     """Of its sender, rising in the order in which its events have to come."""
     asked_at: float
+    knows: tuple[str, int] | None = None
+    """The key and number of the value that its sender had reported last, which has to be there before it."""
     acked_at: float = INFINITE
+    at_once: bool = False
+    """The first try was acknowledged."""
 
     @property
     def order_key(self) -> str:
@@ -25,7 +29,10 @@ class Fired:
 
 @dataclass
 class Value:
-    """What is known of a value of a node: what was acknowledged last, and what had no answer and may be stored, too."""
+    """What is known of a value of a node: what was acknowledged last, and what had no answer and may be stored, too.
+
+    Values are numbers that rise.
+    """
 
     acked: str = ""
     unsure: set[str] = field(default_factory=set)

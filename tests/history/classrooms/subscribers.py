@@ -112,8 +112,10 @@ class Subscriber(Member):
             self._journal.violation("classroom end", f"{self.name} was told {message} after the end")
         for part in parts.values():
             self._check_place(part, self.room.domain)
+        for datum in parts.get("nodeStatus", {}).get("data", ()):
+            self._take_value(parts["nodeStatus"]["nodeId"], datum["key"], datum["value"])
         for event in parts.get("batchEvent", {}).get("events", ()):
-            self._check_name(event["name"])
+            self._take_event(event["name"])
             stay.names.append(event["name"])
             self._journal.count("classroom events pushed")
         if "groupDissolve" in parts:
