@@ -19,6 +19,7 @@ from tests.conftest import StartServer
 from tests.mesh.classroom import SUBSCRIPTION, Place, School
 from tests.mesh.conftest import API_KEY, EVERYWHERE, _forget, entries_of, school_of
 from tests.mesh.sockets import GraphQLSocket, in_query, school_at
+from tests.realtime.conftest import Clock
 
 
 class InProcess:
@@ -151,6 +152,24 @@ def test_a_start_of_a_key_that_is_unknown_is_refused(school: School) -> None:
     payload = {"data": json.dumps({"query": SUBSCRIPTION, "variables": place.names})}
     with pytest.raises(Refused):
         wanted_of(payload, secret="wrong", address="")
+
+
+@pytest.mark.usefixtures("_one_key")
+@pytest.mark.parametrize("name", ["x-api-key", "X-Api-Key", "X-API-KEY"])
+def test_headers_in_a_frame_are_told_by_their_names_in_any_case(school: School, name: str) -> None:
+    data = json.dumps({"query": SUBSCRIPTION, "variables": school.host().names})
+    payload = {"data": data, "extensions": {"authorization": {"host": "h", name: API_KEY}}}
+    assert wanted_of(payload, secret="wrong", address="").stream
+
+
+@pytest.mark.usefixtures("_one_key")
+def test_who_subscribed_is_told_to_subscribe_when_it_comes_again(school: School, still: Clock) -> None:
+    place, other = school.host(), school.host("n3")
+    for one in (place, other):
+        one.join("n2")
+    wanted(place)
+    still.advance(6)
+    assert [one.join("n2")["useWebSocket"] for one in (place, other)] == [True, False]
 
 
 @pytest.fixture
