@@ -185,7 +185,8 @@ def test_a_page_keeps_alive_what_its_teacher_started_in_another_domain_before_it
 
     page.evaluate("localStorage.setItem('meshsite.classroom.domain', 'annexe')")
     before = beaten()
-    page.reload()
+    with page.expect_response(lambda answer: answer.url.endswith("/classroom.keep_group")):
+        page.reload()
     expect(page.get_by_label("Domain", exact=True)).to_have_value("annexe", timeout=LIVE_MS)
     expect(page.locator("#hosted")).to_contain_text(f"Class 3B ({lesson.domain})", timeout=LIVE_MS)
     expect(page.locator("#groups-note")).to_contain_text("No group yet")
