@@ -1,6 +1,7 @@
 """Subscriptions in AppSync's `graphql-ws` dialect: many on one socket, each a session of its group's stream."""
 
 import asyncio
+import logging
 import secrets
 from collections import deque
 from collections.abc import Mapping
@@ -25,8 +26,11 @@ from realtime.runs import Run
 from realtime.session import Session
 from realtime.socket import Receive, Send, Socket
 
+log = logging.getLogger(__name__)
+
 Scope = Mapping[str, Any]
 
+FAILED: Final = "Something went wrong here. It was written down."
 PROTOCOL: Final = "graphql-ws"
 KEEP_ALIVE_SECONDS: Final = 30.0
 """Filters of schools cut what is silent for a minute."""
@@ -136,13 +140,7 @@ class _Connection:
 
     async def _begin(self) -> bool:
         """Judge the credentials. A connection_error and the end for those that do not hold."""
-        if await threads.run(key_of, self._secret) is None:
-            code, told = (
-                (401, "You are not authorized to make this call.")
-                if self._secret
-                else (400, "Required headers are missing.")
-            )
-            error = {"errorType": "UnauthorizedException", "message": told, "errorCode": code}
+        if (error := await threads.run(self._judged)) is not None:
             self._tell({"type": "connection_error", "payload": {"errors": [error]}})
             await asyncio.sleep(0)
             await self._socket.say_closed(1000)
@@ -151,6 +149,18 @@ class _Connection:
         self._tell({"type": "connection_ack", "payload": {"connectionTimeoutMs": CONNECTION_TIMEOUT_MS}})
         self._beat()
         return True
+
+    def _judged(self) -> dict[str, Any] | None:
+        """What is wrong with the credentials. Blocks. After another code than 400, 401 and 403 clients come again."""
+        if not self._secret:
+            return _error_of("UnauthorizedException", "Required headers are missing.", 400)
+        try:
+            key = key_of(self._secret)
+        except Exception:
+            log.exception("a key could not be looked up")
+            return _error_of("InternalFailure", FAILED, 500)
+        told = "You are not authorized to make this call."
+        return _error_of("UnauthorizedException", told, 401) if key is None else None
 
     def _beat(self) -> None:
         self._tell({"type": "ka"})
@@ -173,6 +183,10 @@ class _Connection:
             return
         except RateLimited:
             self._refuse(id, "RateLimited", "Too many requests. Try again in a moment.")
+            return
+        except Exception:
+            log.exception("a subscription could not be started")
+            self._refuse(id, "InternalFailure", FAILED)
             return
         await self._follow(id, wanted)
 
@@ -262,6 +276,10 @@ class _Wire:
 
     def close(self, close: Close) -> None:
         self._connection.closed(close)
+
+
+def _error_of(kind: str, message: str, code: int) -> dict[str, Any]:
+    return {"errorType": kind, "message": message, "errorCode": code}
 
 
 async def _next(receive: Receive) -> dict[str, Any] | None:
