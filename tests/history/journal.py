@@ -262,6 +262,8 @@ class Journal:
         """In it, and seeing only some of the people there."""
         self.muted = Spells()
         self.said: list[Said] = []
+        self.came: list[Said] = []
+        """Into a channel. If guests were there, who did not see them before, everybody is told of them again."""
         self.outages: list[Outage] = []
         self.pauses: list[tuple[float, float]] = []
         """In which Redis did not answer."""

@@ -309,9 +309,7 @@ class Person:
     def is_in(self, channel_id: int) -> None:
         self.journal.away.ended(self.id, channel_id)
         self.joined.add(channel_id)
-        if any(one.touches(self.asked_at, now()) for one in self.journal.guests):
-            # Guests there did not see them before, so everybody is told of them again.
-            self.journal.said.append(Said(self.id, self.asked_at, now()))
+        self.journal.came.append(Said(self.id, self.asked_at, now()))
 
     def is_out_of(self, channel_id: int, asked_at: float) -> None:
         self.journal.away.began(self.id, channel_id, asked_at=asked_at)

@@ -17,6 +17,8 @@ UNCERTAIN_SECONDS = 2.5
 """A lease lasts LEASE_SECONDS from the end of its connection. If that was in an outage of Redis, it lasts two sweeps
 longer from the last renewal, which the outage held up: so much less than LEASE_SECONDS.
 """
+HELD_UP_SECONDS = 5.0
+"""Whether guests are in a channel is asked when its event leaves the outbox, which an outage holds up."""
 GOODBYE_SECONDS = 4.0
 """What asks Redis in a pause is done after it, in any order, as of the time when it asked: a goodbye may come first."""
 
@@ -25,6 +27,9 @@ def check(journal: Journal, lease_seconds: float) -> None:
     said: defaultdict[int, list[Said]] = defaultdict(list)
     for one in journal.said:
         said[one.user_id].append(one)
+    for one in journal.came:
+        if any(guest.touches(one.asked_at, one.since + HELD_UP_SECONDS) for guest in journal.guests):
+            said[one.user_id].append(one)
     for log in journal.logs:
         _check_versions(log, journal)
         for window in _windows(log):
