@@ -129,6 +129,18 @@ def test_lists_are_a_second_stricter(school: School, still: Clock) -> None:
     assert school.ask("listGroupsByDomain", domain="school") == []
 
 
+def test_lists_and_making_are_a_second_stricter_about_the_end_too(school: School, still: Clock) -> None:
+    place = school.host(maxConnectionTimeSeconds=100)
+    still.advance(99.9)
+    assert school.host(maxConnectionTimeSeconds=100).id == place.id
+    assert len(school.ask("listGroupsByDomain", domain="school")) == 1
+    still.advance(0.1)
+    assert school.ask("listGroupsByDomain", domain="school") == []
+    assert school.ask("searchGroupsByNamePrefix", namePrefix="n1") == []
+    place.join("n2")  # the very second of the limit is still alive
+    assert school.host().id != place.id
+
+
 def test_a_host_whose_group_left_the_lists_gets_another(school: School, still: Clock) -> None:
     first = school.host()
     still.advance(150)
