@@ -197,9 +197,11 @@ def _keep_values(reports: Found[Report], now: datetime) -> dict[int, Told | Exce
     outcomes: dict[int, Told | Exception] = {}
     rows: dict[tuple[UUID, str, str], MeshValue] = {}
     room = _Room({group.pk for _report, group in reports.values()})
+    places: Counter[UUID] = Counter()
     for index, (report, group) in reports.items():
-        # Each has a moment of its own: of a key that several nodes have, the newest counts.
-        at = now + timedelta(microseconds=index)
+        # Of a key that several nodes have the newest counts, so each has a millisecond of its own, as clients see them.
+        at = now + timedelta(milliseconds=places[group.pk])
+        places[group.pk] += 1
         newest = {datum["key"]: datum["value"] for datum in report.data}
         try:
             room.take(group, report.node_id, newest)

@@ -74,14 +74,13 @@ def test_a_group_is_told_in_the_order_of_the_calls(school: School) -> None:
     assert place.values() == {"b": {"x": "4"}}
 
 
-def test_of_a_name_that_two_nodes_report_the_later_call_counts(school: School) -> None:
+def test_of_a_name_that_several_nodes_report_the_later_call_has_the_later_time(school: School) -> None:
     place = school.host()
-    tell_together([report(place, "b", x="1"), report(place, "a", x="2"), report(place, "b", y="3")])
-    assert [(one["nodeId"], one["data"][0]["value"]) for one in place.statuses()] == [
-        ("b", "1"),
-        ("a", "2"),
-        ("b", "3"),
-    ]
+    told = tell_together([report(place, node_id, x=node_id) for node_id in ("b", "c", "a", "b")])
+    times = [one.timestamp for one in told if isinstance(one, MeshStatusReported)]
+    assert len(times) == 4
+    assert times == sorted(set(times))
+    assert [(one["nodeId"], one["timestamp"]) for one in place.statuses()] == [*zip("cab", times[1:], strict=True)]
 
 
 def test_a_retry_beside_its_first_try_is_dropped(school: School) -> None:
