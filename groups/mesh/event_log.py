@@ -63,6 +63,18 @@ def open_stream(group: MeshGroup) -> int:
         return 0  # whoever comes next opens it
 
 
+def open_after_commit(group: MeshGroup) -> None:
+    """Open the group's stream before what this transaction publishes is sent: a store that began anew knows it no more,
+    and drops what comes for it.
+    """
+
+    # A function and no partial: Django names a hook that failed by its __qualname__.
+    def open_again() -> None:
+        open_stream(group)
+
+    transaction.on_commit(open_again, robust=True)
+
+
 def events_since(group: MeshGroup, since: str, *, most: int = PAGE, at: Position | None = None) -> list[Logged]:
     """The first events strictly after a cursor, oldest first. Events that the log keeps no more are left out.
 

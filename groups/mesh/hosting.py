@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
-from groups.mesh.event_log import open_stream
+from groups.mesh.event_log import open_after_commit, open_stream
 from groups.mesh.events import MeshGroupDissolved, tell_group
 from groups.mesh.finding import GroupNotFound, NotTheHost, found_in, is_host, lock_live_group
 from groups.mesh.texts import DOMAIN_UNITS, check_id, check_text, storable
@@ -129,6 +129,7 @@ def _end(group: MeshGroup, how: Ended) -> MeshGroupDissolved:
     group.receipts.all().delete()
     message = f"Group {group.full_id} {said[how]}"
     dissolved = MeshGroupDissolved(str(group.pk), group.domain, message, clock.stamp(now))
+    open_after_commit(group)
     tell_group(dissolved, group)
     return dissolved
 

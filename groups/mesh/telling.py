@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import Count, Q, Sum
 from django.db.models.functions import Length
 
-from groups.mesh.event_log import open_stream
+from groups.mesh.event_log import open_after_commit
 from groups.mesh.events import MeshDatum, MeshEventPayload, MeshEventsFired, MeshStatusReported, publication
 from groups.mesh.finding import GroupNotFound, lock_live_groups
 from groups.mesh.texts import TEXT_CHARACTERS, check_id, check_text, moment_of
@@ -281,17 +281,8 @@ def _keep_events(firings: Found[Firing], now: datetime) -> dict[int, _Fired]:
     MeshReceipt.objects.bulk_create(MeshReceipt(**receipt._asdict(), taken_at=now) for receipt in new_receipts)
     for group in with_news.values():
         group.save(update_fields=["events_until"])
-        # Before it is sent: a store that began anew knows the stream no more, and drops what comes for it.
-        _open_after_commit(group)
+        open_after_commit(group)
     return fired
-
-
-def _open_after_commit(group: MeshGroup) -> None:
-    # A function and no partial: Django names a hook that failed by its __qualname__.
-    def open_again() -> None:
-        open_stream(group)
-
-    transaction.on_commit(open_again, robust=True)
 
 
 def _payload(event: Fired, time: datetime) -> MeshEventPayload:

@@ -10,6 +10,7 @@ from groups.mesh import event_log, members
 from groups.models import MeshBinding, MeshGroup
 from realtime.backends import streams
 from realtime.relay import LEFT_BEHIND_SECONDS, send_left_behind
+from realtime.streams import Position
 from tests.mesh.classroom import Place, School, event
 from tests.realtime.conftest import Clock
 
@@ -302,3 +303,12 @@ def test_what_one_group_was_passed_over_says_nothing_of_another(
     assert one.events(cursor) == []
     other.fire("b")
     assert other.names_since(cursor) == ["b"]
+
+
+def test_an_end_is_told_in_a_store_that_lost_everything(school: School, store_is_lost: Callable[[], None]) -> None:
+    place = school.host()
+    store_is_lost()
+    place.ask("dissolveGroup", hostId="n1")
+    stream = f"mesh:{place.id}"
+    entries = streams().read(stream, Position(streams().open(stream).epoch, 0))
+    assert [entry.name for _seq, entry in entries] == ["mesh.group_dissolved"]
