@@ -289,7 +289,10 @@ def beat(caller: Caller, params: dict[str, Any]) -> BeatAnswer:
 
 @mesh_method("mesh.report", params=MeshReportParams, answer=ReportedAnswer, scope="write")
 def report(caller: Caller, params: dict[str, Any]) -> ReportedAnswer:
-    """Tell the group values of a node or of the host. Of each key the one that came last is kept, so repeat it only until you tell another."""
+    """Tell the group values of a node or of the host. Of each key the one that came last is kept.
+
+    A report may be repeated until another is sent.
+    """
     reported = telling.report_data(
         group_id=params["group_id"], domain=params["domain"], node_id=params["node_id"], data=params["values"]
     )
