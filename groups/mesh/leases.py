@@ -6,6 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
+from django.db import transaction
 
 from groups.mesh.finding import NodeNotFound, NotTheHost, is_host
 from groups.models import MeshGroup, MeshNode
@@ -46,16 +47,23 @@ def follow_as_host(*, group: MeshGroup, host_id: str, key: str) -> Kept:
 
 
 def renew(kept: Collection[Kept]) -> None:
-    """Signs of life of all that is kept, in one query for nodes and one for hosts. What is gone stays gone."""
+    """Signs of life of all that is kept. What is gone stays gone."""
     now = clock.now()
     if nodes := {one.node for one in kept if one.node is not None}:
         stale = now + _node_life() - _renewed_after(_node_life())
         old = MeshNode.objects.filter(pk__in=nodes, alive_until__lt=stale)
-        old.update(seen_at=now, alive_until=now + _node_life())
+        with transaction.atomic():
+            # Who is just telling something holds its row, and perhaps those of others: next time will do for them.
+            free = list(old.select_for_update(skip_locked=True).values_list("pk", flat=True))
+            MeshNode.objects.filter(pk__in=free).update(seen_at=now, alive_until=now + _node_life())
     if hosted := {one.hosted for one in kept if one.hosted is not None}:
         patience = timedelta(seconds=settings.MESH_HOST_HEARTBEAT_TTL_SECONDS)
         stale = now - _renewed_after(patience)
-        MeshGroup.objects.there().filter(pk__in=hosted, heartbeat_at__lt=stale).update(heartbeat_at=now)
+        silent = MeshGroup.objects.there().filter(pk__in=hosted, heartbeat_at__lt=stale)
+        with transaction.atomic():
+            # In the order of all who lock several groups.
+            mine = list(silent.select_for_update().order_by("pk").values_list("pk", flat=True))
+            MeshGroup.objects.filter(pk__in=mine).update(heartbeat_at=now)
 
 
 def _renewed_after(life: timedelta) -> timedelta:

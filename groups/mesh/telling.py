@@ -251,17 +251,17 @@ class _Room:
         self._characters[group.pk] += characters
 
 
-class _Fired(NamedTuple):
+class _Outcome(NamedTuple):
     told: MeshEventsFired
     """All of them, for who fired them."""
     news: MeshEventsFired | None
     """Those that were not taken before: a batch comes again when its answer was lost."""
 
 
-def _keep_events(firings: Found[Firing], now: datetime) -> dict[int, _Fired]:
-    fired: dict[int, _Fired] = {}
+def _keep_events(firings: Found[Firing], now: datetime) -> dict[int, _Outcome]:
+    fired: dict[int, _Outcome] = {}
     taken = _taken([firing for firing, _group in firings.values()])
-    new_receipts: list[Receipt] = []
+    new_receipts: list[_Receipt] = []
     with_news: dict[UUID, MeshGroup] = {}
     for index, (firing, group) in firings.items():
         events = firing.in_order()
@@ -269,9 +269,9 @@ def _keep_events(firings: Found[Firing], now: datetime) -> dict[int, _Fired]:
         payloads = [_payload(event, time) for event, time in zip(events, times, strict=True)]
         place = (firing.group_id, firing.domain, firing.node_id)
         told = MeshEventsFired(*place, payloads, firing.recorded, clock.stamp(now))
-        receipts = [Receipt(group.pk, firing.node_id, event.order_key or "") for event in events]
+        receipts = [_Receipt(group.pk, firing.node_id, event.order_key or "") for event in events]
         new = [at for at, receipt in enumerate(receipts) if not receipt.order_key or receipt not in taken]
-        fired[index] = _Fired(told, replace(told, events=[payloads[at] for at in new]) if new else None)
+        fired[index] = _Outcome(told, replace(told, events=[payloads[at] for at in new]) if new else None)
         if new:
             group.events_until = times[new[-1]]
             with_news[group.pk] = group
@@ -295,7 +295,7 @@ def _payload(event: Fired, time: datetime) -> MeshEventPayload:
     }
 
 
-class Receipt(NamedTuple):
+class _Receipt(NamedTuple):
     """That a node's event with an order key was taken."""
 
     group_id: UUID
@@ -303,7 +303,7 @@ class Receipt(NamedTuple):
     order_key: str
 
 
-def _taken(firings: Collection[Firing]) -> set[Receipt]:
+def _taken(firings: Collection[Firing]) -> set[_Receipt]:
     """What was taken before, of these and perhaps more."""
     keys = {event.order_key for firing in firings for event in firing.events if event.order_key}
     if not keys:
@@ -313,7 +313,7 @@ def _taken(firings: Collection[Firing]) -> set[Receipt]:
         node_id__in={firing.node_id for firing in firings},
         order_key__in=keys,
     )
-    return set(map(Receipt._make, rows.values_list(*Receipt._fields)))
+    return set(map(_Receipt._make, rows.values_list(*_Receipt._fields)))
 
 
 _seen_at: dict[tuple[UUID, str], float] = {}

@@ -1,14 +1,19 @@
 """What holds when several workers do the same at once, on PostgreSQL."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import close_old_connections, connection
 
-from groups.mesh import hosting
-from groups.models import MeshGroup
+from groups.mesh import hosting, leases, telling
+from groups.mesh.events import MeshDatum, MeshStatusReported
+from groups.mesh.leases import Kept
+from groups.mesh.telling import Report, tell_together
+from groups.models import MeshGroup, MeshNode
 from realtime import clock
 from tests.cast import at_once
 from tests.mesh.classroom import Place, School, event
@@ -133,6 +138,32 @@ def test_joinings_at_once_are_one_node_and_the_cap_holds(place: Place, settings:
     )
     assert sum("errors" not in answer for answer in answers) == 4
     assert len(place.ask("listNodesInGroup")) == 5
+
+
+def test_those_who_hold_several_groups_and_nodes_never_wait_for_each_other(
+    moving: School, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each worker tells for many groups at once, and renews what follows them."""
+    monkeypatch.setattr(telling, "SEEN_SECONDS", 0.0)
+    monkeypatch.setattr(leases, "RENEWED_AFTER_SECONDS", -1.0)
+    places = [moving.host(f"n{number}") for number in range(6)]
+    for place in places:
+        place.join("a")
+        place.join("b")
+    kept = [Kept(node=pk) for pk in MeshNode.objects.values_list("pk", flat=True)]
+    kept += [Kept(hosted=UUID(place.id)) for place in places]
+
+    def tell(places: Sequence[Place]) -> None:
+        for number in range(40):
+            data: list[MeshDatum] = [{"key": "x", "value": str(number)}]
+            reports = [Report(place.id, place.domain, node, data) for place in places for node in "ab"]
+            assert all(isinstance(told, MeshStatusReported) for told in tell_together(reports))
+
+    def renew() -> None:
+        for _ in range(80):
+            leases.renew(kept)
+
+    at_once(lambda: tell(places), lambda: tell(places[::-1]), renew, renew)
 
 
 def _closing(job: Any, *arguments: Any) -> None:
