@@ -100,7 +100,11 @@ def _members_of_small(workspace_ids: Collection[int]) -> defaultdict[int, set[in
     return members
 
 
-def _small(workspace_ids: Any) -> Any:
-    """A query for those of these workspaces that have at most PRESENCE_MEMBERS."""
+def _small(workspace_ids: Any) -> list[int]:
+    """Those of these workspaces that have at most PRESENCE_MEMBERS.
+
+    Asked for by itself: within a query PostgreSQL may count a large workspace again for each of its members.
+    """
     counts = WorkspaceMember.objects.filter(workspace__in=workspace_ids).values("workspace")
-    return counts.annotate(count=Count("pk")).filter(count__lte=settings.PRESENCE_MEMBERS).values("workspace")
+    small = counts.annotate(count=Count("pk")).filter(count__lte=settings.PRESENCE_MEMBERS)
+    return list(small.order_by().values_list("workspace", flat=True))

@@ -20,6 +20,7 @@ OWN = {
     *(
         "channel.list",
         "classroom.domains",
+        "classroom.hosted_groups",
         "mention.list",
         "presence.list",
         "presence.watch",

@@ -247,7 +247,7 @@ def test_a_round_of_thirty_costs_the_queries_of_one_of_two(
         for user in some:
             attach(user)
         # Texts, accounts, workspaces, guests, their people, direct channels; and the note of what was told.
-        with django_assert_max_num_queries(11):
+        with django_assert_max_num_queries(12):
             announce()
 
 
