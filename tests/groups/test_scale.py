@@ -118,7 +118,7 @@ def test_a_long_history_costs_no_more_queries_than_a_short_one(crowded: list[Cha
             answers[method] = call(method, **params).body
         costs[method] = len(queries)
 
-    assert costs == {"client.boot": 10, "message.list": 4, "message.send": 8}
+    assert costs == {"client.boot": 11, "message.list": 4, "message.send": 8}
     shown = answers["client.boot"]["channels"]
     theirs = sum(1 for n in range(MESSAGES // 2, MESSAGES) if n % 7)
     assert (len(shown), sum(row["unread_count"] for row in shown)) == (CHANNELS, theirs)
