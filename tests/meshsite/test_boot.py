@@ -75,7 +75,8 @@ def test_the_boot_costs_the_same_queries_for_30_channels_as_for_two(
 
 QUERIES = 12
 """Token, what I say of myself, my roles, my workspaces, open ones, my channels, people of the direct ones, unread
-threads; for presence which workspaces are small, the people of these, those of direct channels, and what they say of themselves."""
+threads; for presence which workspaces are small, the people of these, those of direct channels, and what they say of
+themselves."""
 
 
 def test_a_boot_does_not_guess_who_is_there(api: Api, ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
