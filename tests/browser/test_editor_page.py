@@ -12,6 +12,8 @@ from playwright.sync_api import Browser, Page
 from tests.mesh.sockets import in_query
 from tests.server import Databases, Server
 
+pytestmark = pytest.mark.browser
+
 KEY = "key-of-the-tests"
 MAKE = "mutation Make { createDomain }"
 
