@@ -7,11 +7,12 @@ from urllib.parse import parse_qs
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 
-from groups.mesh.graphql.http import BURST_SECONDS
 from groups.mesh.keys import key_of
 from realtime import limits
 from realtime.commands import Caller
 
+BURST_SECONDS = 5
+"""What a key and address may use at once of MESH_CALLS_PER_MINUTE."""
 KEY_SCOPES = frozenset({"mesh"})
 _OF_KEYS = "mesh:"
 

@@ -43,6 +43,8 @@ def _date_time(value: object) -> str:
 _scalar = cast(GraphQLScalarType, SCHEMA.type_map["AWSDateTime"])
 _scalar.coerce_input_value = _scalar.parse_value = _date_time  # type: ignore[method-assign] # for variables, for literals
 
+FAILED: Final = "Something went wrong here. It was written down."
+TOO_MANY: Final = "Too many requests. Try again in a moment."
 MOST_TOKENS: Final = 20_000
 """Of one document: a thousand events written out in it are fewer."""
 DOCUMENTS_KEPT: Final = 256
@@ -185,12 +187,12 @@ def _said(error: Exception) -> tuple[str, str]:
     for known, kind in _TYPES.items():
         if isinstance(error, known):
             if isinstance(error, RateLimited):
-                return kind, "Too many requests. Try again in a moment."
+                return kind, TOO_MANY
             if isinstance(error, Unavailable):
                 return kind, "A store does not answer. Try again in a moment."
             return kind, error.messages[0] if isinstance(error, ValidationError) else str(error)
     log.error("a GraphQL field failed", exc_info=error)
-    return "InternalFailure", "Something went wrong here. It was written down."
+    return "InternalFailure", FAILED
 
 
 def _survivable(message: str) -> str:

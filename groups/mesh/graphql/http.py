@@ -7,10 +7,11 @@ from typing import Any, Final, NamedTuple
 import orjson
 from django.conf import settings
 
-from groups.mesh.graphql.appsync import Document, Refused, document_of, run, run_awaiting
+from groups.mesh.callers import spend
+from groups.mesh.graphql.appsync import FAILED, TOO_MANY, Document, Refused, document_of, run, run_awaiting
 from groups.mesh.graphql.resolvers import TELLING_FIELDS, Roots, RootsTogether
-from groups.mesh.keys import Key, key_of
-from realtime import limits, threads
+from groups.mesh.keys import key_of
+from realtime import threads
 from realtime.errors import RateLimited
 
 log = logging.getLogger(__name__)
@@ -29,8 +30,6 @@ _CORS: Final = [
 """Of every answer: without them a page sees a network failure, and repeats its request for minutes."""
 TOGETHER_BYTES: Final = 8_192
 """Of a request that is worked out on the event loop; a longer one would keep others waiting."""
-BURST_SECONDS: Final = 5
-"""What a key and address may use at once of MESH_CALLS_PER_MINUTE."""
 
 
 class GraphQLDoor:
@@ -84,12 +83,6 @@ def address_of(scope: Scope) -> str:
     return address[:64]
 
 
-def spend(key: Key, address: str) -> None:
-    """Raises RateLimited past MESH_CALLS_PER_MINUTE of one key from one address."""
-    per_minute = settings.MESH_CALLS_PER_MINUTE
-    limits.spend(f"mesh:{key.id}:{address}", per_minute=per_minute, burst=max(1.0, per_minute * BURST_SECONDS / 60))
-
-
 class _Telling(NamedTuple):
     """An operation that joins those of others on the event loop."""
 
@@ -115,7 +108,7 @@ def _answered(secret: str | None, address: str, asked: dict[str, Any], together:
 
 def _failed(error: Exception) -> tuple[int, bytes]:
     log.error("a GraphQL request failed", exc_info=error)
-    failed = _refusal("InternalFailure", "Something went wrong here. It was written down.")
+    failed = _refusal("InternalFailure", FAILED)
     return 200, orjson.dumps({"data": None, **failed})
 
 
@@ -126,13 +119,13 @@ def _answer(
     if key is None:
         return 401, _refusal("UnauthorizedException", "You are not authorized to make this call.")
     try:
-        spend(key, address)
+        spend(key.id, address)
         document = document_of(asked.get("query"), asked.get("operationName"))
     except Refused as refused:
         return 200, {"data": None, "errors": refused.errors}
     except RateLimited:
         # Not 429: clients do not repeat it, and not 5xx: they would repeat it for minutes.
-        return 200, {"data": None, **_refusal("RateLimited", "Too many requests. Try again in a moment.")}
+        return 200, {"data": None, **_refusal("RateLimited", TOO_MANY)}
     if document.is_subscription:
         return 200, {"data": None, **_refusal("UnsupportedOperation", "Subscriptions need a WebSocket.")}
     if together and document.asks_only(TELLING_FIELDS):

@@ -7,8 +7,8 @@ from graphql import FieldNode
 from graphql.execution import get_argument_values, get_variable_values
 
 from groups.mesh import finding, members
+from groups.mesh.callers import spend
 from groups.mesh.graphql.appsync import SCHEMA, Document, Refused, document_of
-from groups.mesh.graphql.http import spend
 from groups.mesh.graphql.projections import FIELD, Projection, projection_of
 from groups.mesh.graphql.socket_credentials import secret_of_frame
 from groups.mesh.keys import Key, key_of
@@ -34,7 +34,7 @@ def wanted_of(payload: object, *, secret: str | None, address: str) -> Wanted:
     key = key_of(secret_of_frame(payload) or secret)
     if key is None:
         raise _unauthorized()
-    spend(key, address)
+    spend(key.id, address)
     asked = _asked(payload)
     document = document_of(asked.get("query"), asked.get("operationName"))
     variables = asked.get("variables") or {}

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-from groups.mesh.graphql.appsync import Refused
+from groups.mesh.graphql.appsync import FAILED, TOO_MANY, Refused
 from groups.mesh.graphql.http import address_of
 from groups.mesh.graphql.projections import Projection
 from groups.mesh.graphql.socket_credentials import secret_of_socket
@@ -30,7 +30,6 @@ log = logging.getLogger(__name__)
 
 Scope = Mapping[str, Any]
 
-FAILED: Final = "Something went wrong here. It was written down."
 PROTOCOL: Final = "graphql-ws"
 KEEP_ALIVE_SECONDS: Final = 30.0
 """Filters of schools cut what is silent for a minute."""
@@ -182,7 +181,7 @@ class _Connection:
             self._refuse(id, "MalformedRequest", refused.errors[0]["message"], refused.errors)
             return
         except RateLimited:
-            self._refuse(id, "RateLimited", "Too many requests. Try again in a moment.")
+            self._refuse(id, "RateLimited", TOO_MANY)
             return
         except Exception:
             log.exception("a subscription could not be started")
