@@ -7,10 +7,13 @@ it comes again, and is in the streams once.
 import asyncio
 import logging
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 from typing import Final
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 
 from groups.models import User
 from presence.audiences import told_of
@@ -80,17 +83,18 @@ def _user_id(holder: str) -> int:
 
 def _tell(changes: dict[int, Change]) -> None:
     now = clock.now()
-    rows = Presence.objects.in_bulk(changes)
     existing = set(User.objects.filter(pk__in=changes).values_list("pk", flat=True))
     audiences = told_of(existing)
+    # Written down before it is told: a store that begins anew after a crash has to know whatever anybody has seen.
+    rows = _remember({user_id: changes[user_id] for user_id in existing})
     entries = []
-    for user_id in existing:
-        text = rows[user_id].shown if user_id in rows else StatusText()
-        entry = _entry(user_id, changes[user_id], text, now)
+    for user_id, row in rows.items():
+        entry = _entry(user_id, changes[user_id], row.shown, now)
         entries.append((entry, [user_stream(told_id) for told_id in audiences[user_id]]))
     placed = streams().append(entries)
     ring(placed)
-    _remember({user_id: changes[user_id] for user_id in existing}, rows, {one.entry.event_id for one in placed})
+    told = {one.entry.event_id for one in placed}
+    _texts_told([row for row in rows.values() if _event_id(row.pk, changes[row.pk]) in told])
     log.debug("presence: told %d changes to %d streams", len(placed), sum(len(one.seqs) for one in placed))
 
 
@@ -103,22 +107,29 @@ def _entry(user_id: int, change: Change, text: StatusText, now: datetime) -> Ent
     return Entry(_event_id(user_id, change), event.name, event.body(now), event.about)
 
 
-def _remember(changes: dict[int, Change], read: dict[int, Presence], placed: set[str]) -> None:
-    """Write down what was told. A text that changed since it was `read` stays untold, as one of an earlier try does."""
+def _remember(changes: dict[int, Change]) -> dict[int, Presence]:
+    """Write down what is about to be told; the rows, with the texts to tell."""
     with transaction.atomic():
-        missing = changes.keys() - read.keys()
-        Presence.objects.bulk_create((Presence(user_id=user_id) for user_id in missing), ignore_conflicts=True)
-        rows = list(Presence.objects.select_for_update().filter(user__in=changes).order_by("pk"))
-        for row in rows:
-            change = changes[row.pk]
-            if change.version > row.told_version:
-                row.told_status, row.told_version = change.status, change.version
-            before = read.get(row.pk)
-            if before and row.untold_since == before.untold_since and _event_id(row.pk, change) in placed:
-                row.untold_since = None
+        rows = {row.pk: row for row in Presence.objects.select_for_update().filter(user__in=changes).order_by("pk")}
+        if missing := changes.keys() - rows.keys():
+            Presence.objects.bulk_create(
+                (Presence(user_id=user_id) for user_id in sorted(missing)), ignore_conflicts=True
+            )
+            rows |= Presence.objects.select_for_update().in_bulk(missing)
+        for user_id, row in rows.items():
+            if changes[user_id].version > row.told_version:
+                row.told_status, row.told_version = changes[user_id].status, changes[user_id].version
         # They are there, and locked. bulk_update would make an expression of each value, at ten times the cost.
-        told = ["told_status", "told_version", "untold_since"]
-        Presence.objects.bulk_create(rows, update_conflicts=True, unique_fields=["user"], update_fields=told)
+        told = ["told_status", "told_version"]
+        Presence.objects.bulk_create(rows.values(), update_conflicts=True, unique_fields=["user"], update_fields=told)
+    return rows
+
+
+def _texts_told(rows: list[Presence]) -> None:
+    """Their texts are told, but those that changed since these rows were read."""
+    read = [Q(pk=row.pk, untold_since=row.untold_since) for row in rows if row.untold_since]
+    if read:
+        Presence.objects.filter(reduce(or_, read)).update(untold_since=None)
 
 
 def _end_expired() -> list[int]:

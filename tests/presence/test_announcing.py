@@ -214,6 +214,22 @@ def test_who_was_told_to_be_here_stays_it_in_a_new_store_until_a_lease_has_passe
     assert (status_of(ada), status_of(grace)) == ("online", "offline")
 
 
+def test_a_crash_and_a_loss_of_the_store_right_after_the_telling_take_nobody_away(
+    stores: str, still: Clock, general: Channel, ada: User, bob: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attach(ada)
+    with monkeypatch.context() as broken:
+        broken.setattr(announcing, "ring", _away)
+        with pytest.raises(Unavailable):
+            announce()
+    before = presence_of([ada.pk])
+    _lose_the_stores()
+    announcing.sweep()
+
+    assert presence_of([ada.pk]) == before
+    assert before[0]["status"] == "online"
+
+
 def test_versions_rise_over_a_loss_of_the_store(stores: str, still: Clock, general: Channel, ada: User) -> None:
     attach(ada)
     announce()
