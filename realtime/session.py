@@ -112,7 +112,7 @@ class Session:
         """Live entries from a seq on. Those that it has are dropped; at a hole it holds back and asks for the rest."""
         if self._held is not None:
             self._held.append((seq, run))
-        elif not self.epoch.startswith(run.era):
+        elif run.era and not self.epoch.startswith(run.era):
             pass  # the store lost its streams in between; the sweep ends whoever follows one of before
         elif seq == self._seq + 1:
             self._seq += run.count
@@ -151,6 +151,8 @@ class Session:
         seq, first = self._pop()
         if isinstance(first, bytes):
             return first
+        if first.count == 1 and not self._outbox:
+            return first.frames(seq)
         taken, count, size = [first.frames(seq)], first.count, first.size
         while self._outbox and isinstance(run := self._outbox[0][1], Run) and size + run.size <= most_bytes:
             taken.append(run.frames(self._pop()[0]))
@@ -209,14 +211,16 @@ class Session:
         self._outbox_frames += frames
         self._outbox_bytes += size
         # One frame alone may be larger, as an answer can be: whoever asks for it again would be cut off again.
-        too_large = self._outbox_bytes > settings.OUTBOX_BYTES and self._outbox_frames > 1
-        if too_large or self._outbox_frames > settings.OUTBOX_FRAMES:
+        if self._outbox_frames > 1 and self._is_too_slow():
             # The client resumes with its cursor, so dropping what it did not read loses nothing.
             self.close(Close.OVERLOADED, "too_slow")
         else:
             self._transport.wake()
         if self.last is not None and isinstance(what, Run) and what.holds(self.last.event):
             self.close(Close.NOT_YOUR_STREAM, self.last.code)
+
+    def _is_too_slow(self) -> bool:
+        return self._outbox_bytes > settings.OUTBOX_BYTES or self._outbox_frames > settings.OUTBOX_FRAMES
 
     def _pop(self) -> tuple[int, Run | bytes]:
         seq, what, frames, size = self._outbox.pop(0)
