@@ -37,7 +37,7 @@ class Sizes:
     idle: int = 3000
     parked: int = 1000
     rounds: int = 8
-    senders: int = 64
+    senders: int = 128
     seconds: float = 3.0
     turns: int = 3
     online: tuple[int, ...] = (100, 1000, 5000)

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import F
+from django.db.models.fields.tuple_lookups import Tuple, TupleIn
 from django.utils.translation import gettext as _
 
 from groups.actions.followers import Reply, told_of_replies
@@ -278,12 +279,14 @@ def _key(draft: Draft) -> tuple[int, str | None]:
 
 def _earlier(drafts: Sequence[Draft]) -> dict[tuple[int, str | None], Message]:
     """Messages that were sent under the same keys."""
-    keys = {_key(draft) for draft in drafts if draft.client_msg_id is not None}
+    keys = sorted({(draft.author.pk, draft.client_msg_id) for draft in drafts if draft.client_msg_id is not None})
     if not keys:
         return {}
-    found = Message.objects.with_payload().filter(
-        author__in={author for author, _key in keys}, client_msg_id__in={key for _author, key in keys}
-    )
+    # As pairs: with a list of authors and one of keys, PostgreSQL reads all that those authors ever wrote.
+    sent_as = Tuple(F("author_id"), F("client_msg_id"))
+    ids = list(Message.objects.filter(TupleIn(sent_as, keys)).values_list("pk", flat=True))
+    # Nearly never: a query for whole messages costs more than to see that there are none.
+    found = Message.objects.with_payload().filter(pk__in=ids) if ids else []
     return {(message.author_id, message.client_msg_id): message for message in found}
 
 

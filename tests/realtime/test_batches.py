@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from threading import Barrier, BrokenBarrierError
 from typing import Any
 
 import pytest
@@ -93,7 +95,74 @@ def test_a_batch_has_a_limit_and_the_rest_keep_their_order(ran: Ran) -> None:
     texts = [f"a{number}" for number in range(3 * batches.MOST)]
     assert at_once(*([text] for text in texts)) == [[text] for text in texts]
     assert max(map(len, ran)) == batches.MOST
-    assert [text for batch in ran for text in batch] == texts
+    # Two may run at once, on PostgreSQL, and note what they do in any order.
+    in_order = sorted(ran, key=lambda batch: texts.index(batch[0]))
+    assert [text for batch in in_order for text in batch] == texts
+
+
+@pytest.mark.parametrize(("two_at_once", "most"), [(True, 2), (False, 1)])
+def test_a_second_batch_runs_beside_the_first_when_it_is_full(two_at_once: bool, most: int) -> None:
+    running, counts, together = 0, [], Barrier(2)
+
+    def run(texts: list[int]) -> list[int]:
+        nonlocal running
+        running += 1
+        counts.append((running, len(texts)))
+        with suppress(BrokenBarrierError):
+            together.wait(0.2)  # for the other, if there may be one
+        running -= 1
+        return texts
+
+    async def calls() -> list[int]:
+        batch = Batch("full", run, collect_seconds=0.0, two_at_once=two_at_once)
+        first = asyncio.create_task(batch.call(0))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # it runs
+        rest = (batch.call(number) for number in range(1, 2 * batches.MOST + 1))
+        return list(await asyncio.wait_for(asyncio.gather(first, *rest), 10))
+
+    assert asyncio.run(calls()) == list(range(2 * batches.MOST + 1))
+    assert max(running for running, _ in counts) == most
+    assert all(size == batches.MOST for running, size in counts if running == 2)
+
+
+def test_the_second_batch_may_take_all_that_the_next_one_collects(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[asyncio.Future[None]] = []
+    sizes: list[int] = []
+
+    async def run_in_thread(run: Any, calls: list[int]) -> list[int]:
+        sizes.append(len(calls))
+        begun.append(asyncio.get_running_loop().create_future())
+        await begun[-1]
+        return calls
+
+    async def some_turns() -> None:
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+    async def calls() -> None:
+        batch = Batch("full", list, collect_seconds=60.0, two_at_once=True)
+
+        def call(count: int) -> list[asyncio.Task[int]]:
+            return [asyncio.create_task(batch.call(number)) for number in range(count)]
+
+        first = call(batches.MOST)
+        await some_turns()
+        second = call(batches.MOST)
+        await some_turns()
+        begun[0].set_result(None)
+        await asyncio.gather(*first)
+        collected = call(batches.MOST - 1)
+        await some_turns()
+        collected += call(1)
+        begun[1].set_result(None)
+        await some_turns()
+        begun[2].set_result(None)
+        await asyncio.wait_for(asyncio.gather(*second, *collected), 10)
+
+    monkeypatch.setattr(batches.threads, "run", run_in_thread)
+    asyncio.run(calls())
+    assert sizes == [batches.MOST] * 3
 
 
 def test_a_failure_stays_with_the_call_that_caused_it(ran: Ran) -> None:
