@@ -101,7 +101,7 @@ async def _sweep() -> None:
             await threads.run(send_left_behind)
             followed = hub.streams()
             tops = await threads.run(streams().keep, followed, listener=hub.worker)
-            hub.check(dict(zip(followed, tops, strict=True)))
+            await hub.check(dict(zip(followed, tops, strict=True)))
             if clock.monotonic() >= check_sign_ins_at:
                 check_sign_ins_at = clock.monotonic() + settings.SIGN_IN_SECONDS
                 await _check_sign_ins()

@@ -21,6 +21,10 @@ REMEMBER_ENDED_SECONDS = 10.0
 """A session that was let in just before its sign-in ended may come to the hub just after."""
 
 
+RING_SECONDS = 0.5
+"""As long as a ring may take from the append to the sessions, before it counts as lost."""
+
+
 class Ended(NamedTuple):
     """What ended, by the session's `user` id or `credential`, and how its sessions are told."""
 
@@ -91,11 +95,19 @@ class Hub:
             if not followers:
                 del self._sessions[session.stream]
 
-    def check(self, tops: Mapping[str, Position]) -> None:
-        """Compare where sessions stand with their streams: what a lost ring left out is read, a new epoch ends them."""
-        for stream, top in tops.items():
-            for session in self.sessions(stream):
-                session.check(top)
+    async def check(self, tops: Mapping[str, Position]) -> None:
+        """Compare where sessions stand with their streams: a new epoch ends them, what a lost ring left out is read.
+
+        What was appended just now is on its way to them. To read it would cost each of them a query or two, and on a
+        busy server somebody is always behind.
+        """
+        behind = [
+            (session, top) for stream, top in tops.items() for session in self.sessions(stream) if session.check(top)
+        ]
+        if behind:
+            await asyncio.sleep(RING_SECONDS)
+        for session, top in behind:
+            session.reach(top)
 
     def tell(self, streams: Iterable[str], frame: dict[str, Any]) -> None:
         """Send a frame without a seq to the sessions here that follow one of these streams. Call it on the loop."""

@@ -126,13 +126,18 @@ class Session:
         elif seq + run.count > self._seq + 1:
             self.deliver(self._seq + 1, run.after(self._seq + 1 - seq))
 
-    def check(self, top: Position) -> None:
-        """Compare with where the stream stands: read what a lost ring left out; start anew in another epoch."""
-        if self._held is not None:
-            return
+    def check(self, top: Position) -> bool:
+        """Compare with where the stream stands: start anew in another epoch. Whether the stream has more than this."""
+        if self._held is not None or self.closed is not None:
+            return False
         if top.epoch != self.epoch:
             self.close(Close.RESTART, "new_epoch")
-        elif top.seq > self._seq and self.on_hole is not None:
+            return False
+        return top.seq > self._seq
+
+    def reach(self, top: Position) -> None:
+        """Read what the ring should have brought long ago."""
+        if self.check(top) and self.on_hole is not None:
             self._held = []
             self.on_hole(self)
 

@@ -11,7 +11,7 @@ import pytest
 from django.db import OperationalError
 
 from groups.models import User
-from realtime import batches
+from realtime import batches, threads
 from realtime.batches import Batch
 from realtime.commands import METHODS, Call, Caller, Params, method
 
@@ -160,7 +160,7 @@ def test_the_second_batch_may_take_all_that_the_next_one_collects(monkeypatch: p
         begun[2].set_result(None)
         await asyncio.wait_for(asyncio.gather(*second, *collected), 10)
 
-    monkeypatch.setattr(batches.threads, "run", run_in_thread)
+    monkeypatch.setattr(threads, "run", run_in_thread)
     asyncio.run(calls())
     assert sizes == [batches.MOST] * 3
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -260,13 +260,35 @@ def test_rings_that_are_lost_repeated_and_shuffled_leave_the_log_whole(memory: S
             for ring in [*reversed(kept), *kept]:
                 hub.ring(ring)
                 await asyncio.sleep(0)
-            hub.check({STREAM: memory.open(STREAM)})
+            await hub.check({STREAM: memory.open(STREAM)})
             await until(lambda: len(tab.seqs) == 100)
 
     tab = Tab()
     asyncio.run(ring_badly())
 
     assert tab.numbers == list(range(1, 101))
+
+
+def test_a_ring_that_is_on_its_way_is_waited_for(memory: Streams, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def check_before_the_ring() -> None:
+        async with serving():
+            tab.begin(await follow(tab.session, Cursor(None, None)))
+            placed = memory.append([(entry(1), [STREAM])])
+            monkeypatch.setattr(memory, "read", _never)
+            checking = asyncio.create_task(hub.check({STREAM: memory.open(STREAM)}))
+            await asyncio.sleep(0)
+            hub.ring(placed)
+            await checking
+            await until(lambda: len(tab.seqs) == 1)
+
+    tab = Tab()
+    asyncio.run(check_before_the_ring())
+
+    assert tab.numbers == [1]
+
+
+def _never(*_: object) -> NoReturn:
+    raise AssertionError("nothing was missing")
 
 
 @pytest.mark.parametrize("step", ["before keep", "after keep", "before read", "after read"])

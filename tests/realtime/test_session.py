@@ -176,11 +176,14 @@ def test_a_run_behind_a_hole_is_asked_for_and_held_back_whole(begun: Client) -> 
 
 
 def test_a_ring_that_was_lost_is_found_by_comparing_with_the_stream(begun: Client) -> None:
-    begun.session.check(Position("e_1", 12))
+    assert begun.session.check(Position("e_1", 12))
+    assert begun.holes == []
+    begun.session.reach(Position("e_1", 12))
     assert begun.holes == [(10, "e_1")]
 
     begun.session.heal(12, [(11, entry(11)), (12, entry(12))])
-    begun.session.check(Position("e_1", 12))
+    assert not begun.session.check(Position("e_1", 12))
+    begun.session.reach(Position("e_1", 12))
 
     assert begun.seqs() == [11, 12]
     assert len(begun.holes) == 1
@@ -188,7 +191,7 @@ def test_a_ring_that_was_lost_is_found_by_comparing_with_the_stream(begun: Clien
 
 def test_while_a_hole_is_being_read_it_is_not_asked_for_again(begun: Client) -> None:
     deliver(begun, 12)
-    begun.session.check(Position("e_1", 12))
+    begun.session.reach(Position("e_1", 12))
 
     assert len(begun.holes) == 1
 
