@@ -18,7 +18,9 @@ from groups.mesh import keys as mesh_keys
 from groups.mesh.callers import caller_of_key, key_in
 from groups.mesh.graphql.http import address_of
 from groups.models import ApiToken, User
-from realtime import clock, resume_tokens, tickets
+from groups.models.secrets import digest
+from realtime import clock, resume_tokens, threads, tickets
+from realtime.batches import Batch
 from realtime.commands import ALL_SCOPES, Caller
 from realtime.errors import Close, Refused
 from realtime.hub import Ended
@@ -41,14 +43,26 @@ def credential_of_session(session_key: str) -> str:
 
 def caller_of_token(secret: str) -> Caller | None:
     """The caller of a usable token, else None."""
-    # At every connect. To let the database ask whether it is usable, and to order one row, would cost as much again.
-    token = next(iter(ApiToken.objects.for_token(secret).select_related("owner")), None)
-    if token is None or not token.usable or not token.owner.may_sign_in:
-        return None
+    return _callers_of_tokens([secret])[0]
+
+
+def _callers_of_tokens(secrets: Sequence[str]) -> list[Caller | None]:
+    # At every connect. To let the database ask whether they are usable would cost as much again.
+    found = {token.token_hash: token for token in ApiToken.objects.for_tokens(secrets).select_related("owner")}
+    usable = {digest: token for digest, token in found.items() if token.usable and token.owner.may_sign_in}
     now = clock.now()
-    if token.last_used_at is None or now - token.last_used_at > USED_AGAIN_AFTER:
-        ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
-    return Caller(token.owner, _scopes(*token.scopes), token.credential)
+    unused = [one.pk for one in usable.values() if not one.last_used_at or now - one.last_used_at > USED_AGAIN_AFTER]
+    if unused:
+        ApiToken.objects.filter(pk__in=unused).update(last_used_at=now)
+    return [_caller_of(usable.get(digest(secret))) for secret in secrets]
+
+
+def _caller_of(token: ApiToken | None) -> Caller | None:
+    return None if token is None else Caller(token.owner, _scopes(*token.scopes), token.credential)
+
+
+_signing_in = Batch("sign-ins with a token", _callers_of_tokens, collect_seconds=0.0)
+"""When a server comes back, all who were connected sign in at once."""
 
 
 @cache
@@ -62,36 +76,41 @@ def issue_ticket(caller: Caller) -> str:
     return tickets.issue(claims)
 
 
-def authenticate_with_key(scope: Mapping[str, Any]) -> Caller:
+async def authenticate_with_key(scope: Mapping[str, Any]) -> Caller:
     """`authenticate`, or the caller of an API key of classrooms. A key goes before a cookie. Raises Refused."""
     secret = key_in(scope)
     if secret is None:
-        return authenticate(scope)
-    caller = caller_of_key(secret, address_of(scope))
+        return await authenticate(scope)
+    caller = await threads.run(caller_of_key, secret, address_of(scope))
     if caller is None:
         raise Refused(Close.NOT_SIGNED_IN, "not_signed_in")
     return caller
 
 
-def authenticate(scope: Mapping[str, Any]) -> Caller:
+async def authenticate(scope: Mapping[str, Any]) -> Caller:
     """The caller of an ASGI scope. Raises Refused: 4401 without valid credentials, 4403 for a foreign Origin."""
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-    query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    ticket, resume_token = query.get("ticket"), query.get("resume_token")
     kind, _, secret = headers.get("authorization", "").partition(" ")
     if kind.lower() == "bearer":
-        caller = caller_of_token(secret.strip())
-    elif ticket is not None:
-        caller = _caller_of_ticket(ticket[0])
+        caller: Caller | None = await _signing_in.call(secret.strip())
     else:
-        caller = _caller_of_cookie(headers.get("cookie", ""))
-        if caller is not None and not _origin_allowed(headers):
-            raise Refused(Close.FORBIDDEN, "origin_not_allowed")
-        if caller is None and resume_token is not None:
-            caller = _caller_of_resume_token(resume_token[0], query.get("session", [None])[0])
+        caller = await threads.run(_caller_without_token, headers, scope["query_string"].decode("latin-1"))
     if caller is None:
         raise Refused(Close.NOT_SIGNED_IN, "not_signed_in")
     return replace(caller, address=address_of(scope))
+
+
+def _caller_without_token(headers: Mapping[str, str], query_string: str) -> Caller | None:
+    query = parse_qs(query_string, keep_blank_values=True)
+    ticket, resume_token = query.get("ticket"), query.get("resume_token")
+    if ticket is not None:
+        return _caller_of_ticket(ticket[0])
+    caller = _caller_of_cookie(headers.get("cookie", ""))
+    if caller is not None and not _origin_allowed(headers):
+        raise Refused(Close.FORBIDDEN, "origin_not_allowed")
+    if caller is None and resume_token is not None:
+        caller = _caller_of_resume_token(resume_token[0], query.get("session", [None])[0])
+    return caller
 
 
 def ended_among(sessions: Sequence[Session]) -> list[Ended]:

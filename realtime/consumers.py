@@ -58,7 +58,7 @@ class StreamConsumer(AsyncWebsocketConsumer):
         session: Session | None = None
         ending = Ending.GONE
         try:
-            caller = await threads.run(self.authenticate, scope)
+            caller = await self.authenticate(scope)
             query = query_of(scope)
             reader = Reader.of(caller)
             followed = await self.find(reader, scope["url_route"]["kwargs"].get("named"), scope)

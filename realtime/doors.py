@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple, Self
 from urllib.parse import parse_qs
 
-from realtime import clock, threads
+from realtime import clock
 from realtime.commands import Caller
 from realtime.errors import Close, Refused
 from realtime.hub import hub
@@ -16,8 +16,8 @@ from realtime.session import Last, Session, Transport
 
 Scope = Mapping[str, Any]
 """An ASGI scope."""
-Authenticate = Callable[[Scope], Caller]
-"""From an ASGI scope to who it is; runs in a thread. Raises Refused."""
+Authenticate = Callable[[Scope], Awaitable[Caller]]
+"""From an ASGI scope to who it is. Raises Refused."""
 
 SESSION_ID: Final = re.compile(r"s_[A-Za-z0-9_-]{8,62}")
 
@@ -124,7 +124,7 @@ class Remembering:
         return reader
 
     async def _read(self, scope: Scope) -> Reader:
-        return Reader.of(await threads.run(self._authenticate, scope))
+        return Reader.of(await self._authenticate(scope))
 
 
 _WHO: Final = {b"authorization", b"cookie", b"origin", b"host", b"x-api-key"}

@@ -1,3 +1,4 @@
+from collections.abc import Iterable
 from typing import Self
 
 from django.conf import settings
@@ -22,8 +23,8 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
     def usable_by(self, user: User) -> Self:
         return self.usable().filter(owner=user).order_by("-pk")
 
-    def for_token(self, token: str) -> Self:
-        return self.filter(token_hash=secrets.digest(token))
+    def for_tokens(self, tokens: Iterable[str]) -> Self:
+        return self.filter(token_hash__in=[secrets.digest(token) for token in tokens])
 
 
 class ApiToken(models.Model):

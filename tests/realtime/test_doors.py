@@ -44,7 +44,7 @@ def test_who_is_not_heard_of_again_is_forgotten(still: Clock) -> None:
 def _remembering() -> tuple[list[str], Remembering]:
     asked: list[str] = []
 
-    def authenticate(scope: Any) -> Caller:
+    async def authenticate(scope: Any) -> Caller:
         asked.append(scope["headers"][0][1].decode())
         return Caller(cast(Any, SimpleNamespace(pk=len(asked))))
 

@@ -31,8 +31,11 @@ def park_and_leave() -> list[Mapping[str, Any]]:
     async def send(message: Mapping[str, Any]) -> None:
         sent.append(message)
 
+    async def authenticate(_: object) -> Caller:
+        return Caller(cast(Any, SimpleNamespace(pk=70001)))
+
     async def both() -> None:
-        door = PollDoor(authenticate=lambda _: Caller(cast(Any, SimpleNamespace(pk=70001))))
+        door = PollDoor(authenticate=authenticate)
         await door(scope(""), receive, send)
         stands = json.loads(sent[-1]["body"])
         sent.clear()
