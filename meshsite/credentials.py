@@ -48,8 +48,8 @@ def caller_of_token(secret: str) -> Caller | None:
 
 def _callers_of_tokens(secrets: Sequence[str]) -> list[Caller | None]:
     # At every connect. To let the database ask whether they are usable would cost as much again.
-    found = {token.token_hash: token for token in ApiToken.objects.for_tokens(secrets).select_related("owner")}
-    usable = {digest: token for digest, token in found.items() if token.usable and token.owner.may_sign_in}
+    found = ApiToken.objects.for_tokens(secrets).select_related("owner")
+    usable = {token.token_hash: token for token in found if token.usable and token.owner.may_sign_in}
     now = clock.now()
     unused = [one.pk for one in usable.values() if not one.last_used_at or now - one.last_used_at > USED_AGAIN_AFTER]
     if unused:

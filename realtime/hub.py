@@ -19,8 +19,6 @@ from realtime.streams import Placed, Position
 
 REMEMBER_ENDED_SECONDS = 10.0
 """A session that was let in just before its sign-in ended may come to the hub just after."""
-
-
 RING_SECONDS = 0.5
 """As long as a ring may take from the append to the sessions, before it counts as lost."""
 

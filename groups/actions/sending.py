@@ -279,7 +279,7 @@ def _key(draft: Draft) -> tuple[int, str | None]:
 
 def _earlier(drafts: Sequence[Draft]) -> dict[tuple[int, str | None], Message]:
     """Messages that were sent under the same keys."""
-    keys = sorted({(draft.author.pk, draft.client_msg_id) for draft in drafts if draft.client_msg_id is not None})
+    keys = list({_key(draft) for draft in drafts if draft.client_msg_id is not None})
     if not keys:
         return {}
     # As pairs: with a list of authors and one of keys, PostgreSQL reads all that those authors ever wrote.

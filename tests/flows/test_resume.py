@@ -93,7 +93,7 @@ def test_more_than_the_stream_holds_is_too_old_and_says_what_is_missing(start_se
             assert socket.events == []
 
         def resumed_with_five() -> bool:
-            """What is told of him who just came moves the stream on, once: then the next try finds it standing."""
+            """What is told of who just came moves the stream on, once: then the next try finds it standing."""
             nonlocal last
             with place.bob.socket(query={"epoch": hello["epoch"], "resume_from": last - 5}) as socket:
                 last = socket.hello["seq"]
