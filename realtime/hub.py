@@ -40,7 +40,8 @@ class Hub:
         self.worker = f"w{secrets.token_hex(6)}"
         self.loop: asyncio.AbstractEventLoop | None = None
         self._ended: deque[tuple[float, Ended]] = deque()
-        self._sessions: dict[str, dict[str, Session]] = {}
+        # Tuples, as each event goes through one and they hardly ever change: most have one session, few have many.
+        self._sessions: dict[str, tuple[Session, ...]] = {}
         self._rung: deque[Placed] = deque()
         self._draining = False
         self._lock = Lock()
@@ -62,8 +63,8 @@ class Hub:
     def sessions(self, stream: str | None = None) -> list[Session]:
         """The sessions that follow a stream here, or all of them."""
         if stream is not None:
-            return list(self._sessions.get(stream, {}).values())
-        return [session for followers in self._sessions.values() for session in followers.values()]
+            return list(self._sessions.get(stream, ()))
+        return [session for followers in self._sessions.values() for session in followers]
 
     def streams(self) -> list[str]:
         """The streams that somebody follows here."""
@@ -73,25 +74,23 @@ class Hub:
         """Let a session hear of its stream. One with the same id is replaced."""
         if (ended := self.has_ended(session.user_id, session.credential)) is not None:
             raise Refused(ended.close, ended.code)
-        followers = self._sessions.setdefault(session.stream, {})
-        replaced = followers.get(session.id)
-        followers[session.id] = session
+        replaced = self._find(session.stream, session.id)
+        self._sessions[session.stream] = (*self._others(session.stream, replaced), session)
         if replaced is not None:
             replaced.close(Close.REPLACED, "replaced")
 
     def replace(self, stream: str, session_id: str, connection_id: str) -> None:
         """Another worker has a newer connection of a session than this one."""
-        session = self._sessions.get(stream, {}).get(session_id)
+        session = self._find(stream, session_id)
         if session is not None and session.lease.connection.id == connection_id:
             session.close(Close.REPLACED, "replaced")
 
     def remove(self, session: Session) -> None:
         """Forget a session. Does nothing to another one that took over its id."""
-        followers = self._sessions.get(session.stream, {})
-        if followers.get(session.id) is session:
-            del followers[session.id]
-            if not followers:
-                del self._sessions[session.stream]
+        if others := self._others(session.stream, session):
+            self._sessions[session.stream] = others
+        else:
+            self._sessions.pop(session.stream, None)
 
     async def check(self, tops: Mapping[str, Position]) -> None:
         """Compare where sessions stand with their streams: a new epoch ends them, what a lost ring left out is read.
@@ -141,11 +140,18 @@ class Hub:
         with self._lock:
             rung, self._rung = self._rung, deque()
             self._draining = False
-        for run, seqs in runs_of(rung):
+        runs = list(runs_of(rung))
+        alone = len(runs) == 1
+        for run, seqs in runs:
             for stream, seq in seqs.items():
-                if stream in self._sessions:
-                    for session in tuple(self._sessions[stream].values()):
-                        session.deliver(seq, run)
+                for session in self._sessions.get(stream, ()):
+                    session.deliver(seq, run, alone)
+
+    def _find(self, stream: str, session_id: str) -> Session | None:
+        return next((session for session in self._sessions.get(stream, ()) if session.id == session_id), None)
+
+    def _others(self, stream: str, but: Session | None) -> tuple[Session, ...]:
+        return tuple(session for session in self._sessions.get(stream, ()) if session is not but)
 
     def _end(self, ended: Ended) -> None:
         now = clock.monotonic()

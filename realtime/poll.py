@@ -19,6 +19,7 @@ from realtime.errors import Close, Refused, Unavailable
 from realtime.hub import hub
 from realtime.parking import PARKING, Parked, Parking
 from realtime.reading import Cursor, follow, hello_of
+from realtime.runs import Run
 from realtime.session import Session
 
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
@@ -135,6 +136,10 @@ class _Waiting:
         if self._timeout is not None and not self._timeout.expired():
             self._timeout.reschedule(asyncio.get_running_loop().time())
             self._timeout = None
+
+    def write(self, run: Run, seq: int) -> bool:
+        """An answer is more than its events."""
+        return False
 
     def close(self, close: Close) -> None:
         self.wake()

@@ -28,6 +28,10 @@ class Run:
     def entries(self) -> Sequence[Entry]:
         return self._entries
 
+    def frame(self, seq: int) -> bytes:
+        """As one frame: an object, or an array of more than one."""
+        return self.frames(seq) if self.count == 1 else b"[%b]" % self.frames(seq)
+
     def frames(self, seq: int) -> bytes:
         """The frames, with commas between them, of which the first has this seq."""
         if not self._template:

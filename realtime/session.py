@@ -32,6 +32,9 @@ class Transport(Protocol):
     def wake(self) -> None:
         """There are frames to take."""
 
+    def write(self, run: Run, seq: int) -> bool:
+        """Write it now, its first entry with this seq. False, and nothing done, when it can't or something waits."""
+
     def close(self, close: Close) -> None:
         """Write what is in the outbox, as far as it goes at once, then close with this code."""
 
@@ -108,14 +111,19 @@ class Session:
         for seq, run in held:
             self.deliver(seq, run)
 
-    def deliver(self, seq: int, run: Run) -> None:
-        """Live entries from a seq on. Those that it has are dropped; at a hole it holds back and asks for the rest."""
+    def deliver(self, seq: int, run: Run, alone: bool = False) -> None:
+        """Live entries from a seq on. Those that it has are dropped; at a hole it holds back and asks for the rest.
+
+        `alone` says that nothing comes with them that could share their write, so they need not wait for it.
+        """
         if self._held is not None:
             self._held.append((seq, run))
         elif run.era and not self.epoch.startswith(run.era):
             pass  # the store lost its streams in between; the sweep ends whoever follows one of before
         elif seq == self._seq + 1:
-            self._seq += run.count
+            self._seq = seq if run.count == 1 else seq + run.count - 1
+            if alone and self.last is None and self._transport.write(run, seq):
+                return
             if run.erased is not None:
                 self._erase(run.erased)
             self._push(seq, run, run.count, run.size)

@@ -10,6 +10,7 @@ import orjson
 from realtime import threads
 from realtime.direct_writer import DirectWriter
 from realtime.errors import Close, Refused
+from realtime.runs import Run
 
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -33,9 +34,11 @@ class Source(Protocol):
 class Socket:
     """Writes what is ready, and no more while the client does not read. The transport of one session, or of several.
 
-    Where the server offers it, frames are written as soon as the loop has put all ready ones into the outbox; else a
-    task awaits ASGI's `send`.
+    Where the server offers it, frames are written as soon as the loop has put all ready ones into the outbox, and those
+    that come alone at once; else a task awaits ASGI's `send`.
     """
+
+    __slots__ = ("_close", "_direct", "_full", "_ready", "_scheduled", "_send", "_source", "_writer", "deadline")
 
     def __init__(self, send: Send, direct: DirectWriter | None) -> None:
         self._send = send
@@ -75,6 +78,13 @@ class Socket:
                 # Later in this turn of the loop: entries that came together share a write.
                 asyncio.get_running_loop().call_soon(_flush_all)
             _to_flush.append(self)
+
+    def write(self, run: Run, seq: int) -> bool:
+        # What waits in the outbox has scheduled a flush, or the client does not read.
+        if self._scheduled or self._full or self._direct is None or self._source is None:
+            return False
+        self._full = not self._direct.write(run.frame(seq))
+        return True
 
     def close(self, close: Close) -> None:
         self._close = close

@@ -14,6 +14,7 @@ from realtime import backends
 from realtime.errors import Close, Refused
 from realtime.hub import Ended, Hub, hub
 from realtime.reading import CatchUp, Cursor, follow, revises
+from realtime.runs import Run
 from realtime.session import Session
 from realtime.streams import Entry, Placed, Position, Streams
 
@@ -47,6 +48,9 @@ class Tab:
         while (taken := self.session.take(1 << 16)) is not None:
             got = json.loads(taken)
             self.frames.extend(got if isinstance(got, list) else [got])
+
+    def write(self, run: Run, seq: int) -> bool:
+        return False
 
     def close(self, close: Close) -> None:
         self.wake()

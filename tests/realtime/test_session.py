@@ -27,6 +27,9 @@ class Transport:
     def wake(self) -> None:
         self.woken += 1
 
+    def write(self, run: Run, seq: int) -> bool:
+        return False
+
     def close(self, close: Close) -> None:
         self.closes.append(int(close))
 

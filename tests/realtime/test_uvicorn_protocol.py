@@ -91,15 +91,35 @@ def test_requests_that_came_in_a_row_leave_the_pipeline_in_their_order() -> None
     assert not pipeline
 
 
+def test_a_socket_whose_client_does_not_read_holds_up_itself_alone() -> None:
+    async def pass_through() -> list[list[bool]]:
+        slow, quick = _protocol(), _protocol()
+        drained = []
+        slow.on_drained = lambda: drained.append(True)
+        slow.pause_writing()
+        waiting = asyncio.ensure_future(slow.writable.wait())
+        await asyncio.sleep(0)
+        while_paused = [slow.writable.is_set(), quick.writable.is_set(), waiting.done()]
+        slow.resume_writing()
+        await waiting
+        return [while_paused, [slow.writable.is_set(), quick.writable.is_set(), *drained]]
+
+    assert asyncio.run(pass_through()) == [[False, True, False], [True, True, True]]
+
+
 def test_the_attributes_of_a_protocol_are_few_enough_to_share_their_names() -> None:
     """Past 30 of them Python takes 1.5 kB for the dictionary of each socket."""
 
     async def make() -> int:
-        config = Config("tests.realtime.test_uvicorn_protocol:_app", ws=SocketProtocol, log_config=None)
-        config.load()
-        return len(vars(SocketProtocol(config, ServerState(), {})))
+        return len(vars(_protocol()))
 
     assert asyncio.run(make()) <= 30
+
+
+def _protocol() -> SocketProtocol:
+    config = Config("tests.realtime.test_uvicorn_protocol:_app", ws=SocketProtocol, log_config=None)
+    config.load()
+    return SocketProtocol(config, ServerState(), {})
 
 
 async def _app(scope: object, receive: object, send: object) -> None:

@@ -273,6 +273,10 @@ class _Wire:
         if self.subscription is not None:
             self._connection.woken(self.subscription)
 
+    def write(self, run: Run, seq: int) -> bool:
+        """Its frames are not those of the session: see `take_frame`."""
+        return False
+
     def close(self, close: Close) -> None:
         self._connection.closed(close)
 

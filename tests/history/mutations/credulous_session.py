@@ -17,8 +17,8 @@ class Mutation(AppConfig):
 
         deliver = Session.deliver
 
-        def pass_on(self: Session, seq: int, run: Run) -> None:
+        def pass_on(self: Session, seq: int, run: Run, alone: bool = False) -> None:
             self._seq = seq - 1
-            deliver(self, seq, run)
+            deliver(self, seq, run, alone)
 
         Session.deliver = pass_on  # type: ignore[method-assign]
