@@ -41,7 +41,7 @@ test: install-dev ## The whole suite: JavaScript, PostgreSQL, SQLite and a real 
 test-fast: install-dev ## Only what needs neither PostgreSQL nor a browser.
 	$(PYTHON_BIN) -m pytest -m 'not postgres and not browser and not setup'
 
-bench: install-dev ## Measure this server beside others, 14 minutes on an idle machine (docs/performance.md).
+bench: install-dev ## Measure this server beside others, 16 minutes on an idle machine (docs/performance.md).
 	@scripts/need gcc node npm nchan postgresql redis
 	$(PYTHON_BIN) -m bench.run $(BENCH)
 

@@ -73,7 +73,7 @@ struct connection {
 static struct {
     const char *mode, *people, *path, *publish_path, *style;
     int port, count, publishers, outstanding, size, rounds, recipients, hello, watched, leaving, everybody;
-    double rate, seconds, warm_up, limit;
+    double rate, seconds, warm_up, limit, nap;
 } asked = {
     .path = "/ws/user/me", .publish_path = "/publish", .style = "call", .count = 1, .publishers = 1, .outstanding = 1,
     .size = 300, .rounds = 1, .recipients = 1, .seconds = 1, .warm_up = 0.5, .limit = 120,
@@ -598,6 +598,13 @@ static uint64_t outstanding(void)
     return (published - published_before) * (uint64_t)asked.count - delivered;
 }
 
+/* Who sleeps until there is something to read is woken by the server's own write, for each frame anew. */
+static void nap(void)
+{
+    if (asked.nap > 0)
+        nanosleep(&(struct timespec){.tv_nsec = (long)(asked.nap * 1e9)}, NULL);
+}
+
 static void fan_out(double seconds)
 {
     uint64_t next = now(), until = next + (uint64_t)(seconds * 1e9), moment;
@@ -614,10 +621,13 @@ static void fan_out(double seconds)
             while (outstanding() + (uint64_t)asked.count <= (uint64_t)asked.outstanding * (uint64_t)asked.count)
                 publish(publishers[published % (uint64_t)asked.publishers], now());
         }
+        nap();
         step(wait);
     }
-    while (outstanding() > 0)
+    while (outstanding() > 0) {
+        nap();
         step(SECOND / 10);
+    }
     if (!strcmp(asked.style, "call"))
         while (replies + refused < calls)
             step(SECOND / 10);
@@ -892,7 +902,7 @@ static void read_options(int count, char **words)
         {"rounds", 0, &asked.rounds, 0}, {"recipients", 0, &asked.recipients, 0}, {"hello", 0, &asked.hello, 0},
         {"rate", 0, 0, &asked.rate}, {"seconds", 0, 0, &asked.seconds}, {"warm-up", 0, 0, &asked.warm_up},
         {"limit", 0, 0, &asked.limit}, {"watched", 0, &asked.watched, 0}, {"leaving", 0, &asked.leaving, 0},
-        {"everybody", 0, &asked.everybody, 0},
+        {"everybody", 0, &asked.everybody, 0}, {"nap", 0, 0, &asked.nap},
     };
     if (count < 2)
         fail("use: load connect|fanout|send|poll|presence --port P --people FILE ...");

@@ -15,6 +15,8 @@ SATURATING: Final = 32
 """Publishers, each with one publish on its way."""
 PACE: Final = 40.0
 """Publishes a second, one after the other; half of what it can do for a server that cannot keep this."""
+NAP_SECONDS: Final = 0.0005
+"""Between two looks of the load client at its sockets when paced. Else it sleeps before each frame, which wakes it."""
 FEW: Final = 50
 """Sockets that warm a server up: their memory is used again, so they must be few."""
 SETTLE_SECONDS: Final = 3.0
@@ -50,16 +52,21 @@ class Sizes:
 
 
 def fan_out(target: Target, sizes: Sizes) -> list[Row]:
-    """CPU per delivered event, at saturation and at a pace."""
+    """CPU per delivered event, at saturation and at a pace, with a client that naps and one that each write wakes."""
     fast = _fan_out(target, sizes, publishers=min(SATURATING, sizes.recipients), rate=0.0)
     pace = min(PACE, fast["published_per_second"] / 2)
-    slow = _fan_out(target, sizes, publishers=1, rate=pace)
-    return [slow | {"scenario": "fan-out, paced"}, fast | {"scenario": "fan-out, saturated"}]
+    slow = _fan_out(target, sizes, publishers=1, rate=pace, nap=NAP_SECONDS)
+    waking = _fan_out(target, sizes, publishers=1, rate=pace)
+    return [
+        slow | {"scenario": "fan-out, paced"},
+        waking | {"scenario": "fan-out, paced and waking the client"},
+        fast | {"scenario": "fan-out, saturated"},
+    ]
 
 
-def _fan_out(target: Target, sizes: Sizes, *, publishers: int, rate: float) -> Row:
+def _fan_out(target: Target, sizes: Sizes, *, publishers: int, rate: float, nap: float = 0.0) -> Row:
     """The event's own cost is that of N recipients less that of as many as there are publishers, measured in turns."""
-    options = {"publishers": publishers, "outstanding": publishers, "rate": rate, "size": sizes.event_bytes}
+    options = {"publishers": publishers, "outstanding": publishers, "rate": rate, "size": sizes.event_bytes, "nap": nap}
     turns: list[_Turn] = []
     for _ in range(sizes.turns):
         many, marks = _measured("fanout", target, count=sizes.recipients, seconds=sizes.seconds, **options)
