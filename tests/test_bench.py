@@ -45,7 +45,8 @@ def test_every_scenario_gives_its_figures(databases: Databases) -> None:
     with servers.meshsite(1, databases=databases, variables={"MESH_API_KEYS": KEY}) as target:
         # It raises when one of them was not told something, or twice, or not in order.
         rows += scenarios.classroom(target, TINY, database="SQLite", streams="memory", polling=0.5, seconds=2.0)
-    assert {row["scenario"] for row in rows} == {goal.scenario for goal in publish.GOALS}
+    without_goal = {"fan-out, paced and waking the client"}
+    assert {row["scenario"] for row in rows} == {goal.scenario for goal in publish.GOALS} | without_goal
     assert all(goal.figure in row for goal in publish.GOALS for row in rows if row["scenario"] == goal.scenario)
     assert all(row["delivered"] > 0 for row in rows if "delivered" in row)
 
