@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import lru_cache
-from sys import intern
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -60,7 +59,7 @@ def when_placed(name: str) -> Callable[[Follow], Follow]:
 
 
 def user_stream(user_id: int) -> str:
-    return intern(f"user:{user_id}")
+    return f"user:{user_id}"
 
 
 def send(newest: Mapping[str, int]) -> None:
@@ -202,5 +201,4 @@ def streams_of(audience: Mapping[str, Any]) -> Sequence[str]:
 
 @lru_cache(AUDIENCES_KEPT)
 def _names(kind: str, ids: tuple[Any, ...]) -> tuple[str, ...]:
-    # One string of a name for all: dictionaries need not compare its letters.
-    return tuple(intern(f"{kind}:{id}") for id in ids)
+    return tuple(f"{kind}:{id}" for id in ids)

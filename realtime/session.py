@@ -121,7 +121,7 @@ class Session:
         elif run.era and not self.epoch.startswith(run.era):
             pass  # the store lost its streams in between; the sweep ends whoever follows one of before
         elif seq == self._seq + 1:
-            self._seq = seq if run.count == 1 else seq + run.count - 1
+            self._seq += run.count
             if alone and self.last is None and self._transport.write(run, seq):
                 return
             if run.erased is not None:

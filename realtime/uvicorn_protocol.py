@@ -8,8 +8,7 @@ less memory than uvicorn's own while nothing happens.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from struct import Struct
-from typing import Any, Final
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -30,9 +29,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        # Those of asyncio take 3 kB where nothing waits. Typed as theirs, of which this has what uvicorn calls.
+        # Those of asyncio take 3 kB where nothing waits. Typed as theirs, of which these have what uvicorn calls.
         self.queue = _Queue()  # type: ignore[assignment]
-        self.writable = _OPEN
+        self.writable = _Gate()  # type: ignore[assignment]
         self.on_drained: Callable[[], None] | None = None
 
     def data_received(self, data: bytes) -> None:
@@ -69,25 +68,16 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         """Send a text frame. False when no more should come before `on_drained` is called."""
         if not (self.disconnected or self.close_sent or self.transport.is_closing()):
             self.transport.write(_framed(payload))
-        return self.writable is _OPEN
+        return self.writable.is_set()
 
     def abort(self) -> None:
         """Drop the connection with all that waits to be sent."""
         self.transport.abort()
 
-    def pause_writing(self) -> None:
-        self.writable = asyncio.Event()
-
     def resume_writing(self) -> None:
-        paused, self.writable = self.writable, _OPEN
-        paused.set()
+        super().resume_writing()
         if self.on_drained is not None:
             self.on_drained()
-
-
-_OPEN: Final = asyncio.Event()
-"""What uvicorn waits for before it sends, of all sockets that take more."""
-_OPEN.set()
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -202,16 +192,13 @@ def _is_utf_8(content: bytes) -> bool:
     return True
 
 
-_MIDDLE_HEADER: Final = Struct(">BBH")
-
-
 def _framed(payload: bytes) -> bytes:
     """A whole, unmasked text frame. Source: RFC 6455, section 5.2."""
     length = len(payload)
     if length < 126:
         return b"\x81%c%b" % (length, payload)
     if length < 65_536:
-        return _MIDDLE_HEADER.pack(0x81, 126, length) + payload
+        return b"\x81\x7e%c%c%b" % (length >> 8, length & 255, payload)
     return b"\x81\x7f%b%b" % (length.to_bytes(8, "big"), payload)
 
 

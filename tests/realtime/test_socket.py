@@ -76,6 +76,16 @@ def writing(scenario: Callable[[Line, Writer], Awaitable[None]]) -> Writer:
     return writer
 
 
+def ring(line: Line, *seqs: dict[str, int]) -> None:
+    """Tell a hub that has this session of entries that were placed so, together."""
+    hub = Hub()
+    hub.start(asyncio.get_running_loop())
+    hub.add(line.session)
+    hub.ring(
+        [Placed(Entry(f"id-{number}", "test.happened", b'"data":1}'), placed, {}) for number, placed in enumerate(seqs)]
+    )
+
+
 async def turn() -> None:
     """Let the loop do what is due, and what that makes due."""
     for _ in range(5):
@@ -182,10 +192,7 @@ def test_without_a_direct_writer_everything_goes_through_asgi_in_order() -> None
 
 def test_an_entry_that_is_rung_alone_is_written_as_soon_as_the_loop_hears_of_it() -> None:
     async def scenario(line: Line, writer: Writer) -> None:
-        hub = Hub()
-        hub.start(asyncio.get_running_loop())
-        hub.add(line.session)
-        hub.ring([Placed(Entry("id-1", "test.happened", b'"data":1}'), {STREAM: 11}, {})])
+        ring(line, {STREAM: 11})
         await asyncio.sleep(0)
         assert writer.marks == [11]
 
@@ -204,11 +211,7 @@ def test_an_entry_that_is_rung_alone_is_written_as_soon_as_the_loop_hears_of_it(
 )
 def test_entries_that_are_rung_together_share_a_write(rung: list[dict[str, int]], marks: list[Any]) -> None:
     async def scenario(line: Line, writer: Writer) -> None:
-        hub = Hub()
-        hub.start(asyncio.get_running_loop())
-        hub.add(line.session)
-        entries = [Entry(f"id-{number}", "test.happened", b'"data":1}') for number in range(len(rung))]
-        hub.ring([Placed(entry, seqs, {}) for entry, seqs in zip(entries, rung, strict=True)])
+        ring(line, *rung)
         await turn()
 
     assert writing(scenario).marks == marks
